@@ -97,6 +97,7 @@ class Target:
     binds: bool = False  # a directory may be asked about the password, by one bind: an attempt that counts
     asks_pam: bool = False  # so may PAM, once
     asks_lua: bool = False  # the Lua scripts of passdbs may be run, without any right
+    config: AuthConfig | None = None  # as read for this service already; None: it is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,9 @@ class Looked:
 
 
 def diagnose(target: Target) -> Diagnosis:
-    """Find out why ``target.user`` cannot log in.
-
-    Raises UsageError for a configuration file and a user name that is none, CannotObserve when there is
-    no Dovecot at all.  Everything else that cannot be seen is in the diagnosis, as undecided.
+    """Find out why ``target.user`` cannot log in.  Raises UsageError for a configuration file
+    and a user name that is none, CannotObserve when there is no Dovecot at all.  Everything else that cannot
+    be seen is in the diagnosis, as undecided.
     """
     return look(target).diagnosis
 
@@ -126,7 +126,7 @@ def look(target: Target) -> Looked:
 def _look(target: Target) -> Looked:
     if not target.user or "\0" in target.user:
         raise UsageError("the user name is empty or has a NUL in it; give the name that the client sends.")
-    config = read_or_refusal(target.dovecot, target.service)
+    config = target.config or read_or_refusal(target.dovecot, target.service)
     if isinstance(config, Refusal):
         return refused(target, config)
     scene = Scene(

@@ -7,11 +7,16 @@ from contextlib import suppress
 from mailauth.diagnosing import Target, diagnose
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logreport import KeptOut, UserLooked, UserRow, nameable
+from mailauth.dovecot.messages_requests import PASSDB_KNOWS
+from mailauth.dovecot.refusal import Refusal
+from mailauth.dovecot.site import read_or_refusal
 from mailauth.errors import UsageError
-from mailauth.finding import Diagnosis, Severity
+from mailauth.evidence import LookedUp
+from mailauth.finding import Diagnosis, Finding, Severity
 
 MOST = 5
 """Users that are looked at: those who fail most."""
+_SERVICE = "imap"
 _SECONDS = 20.0  # after which no further one is begun
 
 
@@ -24,20 +29,27 @@ def look_at(
     where none can be, which holds for the rest as well.
     """
     found: list[UserLooked] = []
+    config = read_or_refusal(dovecot, _SERVICE)
+    read = None if isinstance(config, Refusal) else config
     end = time.monotonic() + _SECONDS
     for row in [one for one in rows if nameable(one.user) and not one.works][:MOST]:
         if found and time.monotonic() > end:
             break
         step(row.user)
         with suppress(UsageError):
-            found.append(_looked(row.user, diagnose(Target(row.user, dovecot))))
+            found.append(_looked(row, diagnose(Target(row.user, dovecot, service=_SERVICE, config=read))))
     return found
 
 
-def _looked(user: str, diagnosis: Diagnosis) -> UserLooked:
+def _looked(row: UserRow, diagnosis: Diagnosis) -> UserLooked:
     blocking = [
         KeptOut(one.rule.code, one.rule.title, one.problem.certainty.value, one.problem.says)
         for one in diagnosis.findings
-        if one.severity is Severity.BLOCKS_LOGIN
+        if one.severity is Severity.BLOCKS_LOGIN and not (row.cause == PASSDB_KNOWS and _unknown(one))
     ]
-    return UserLooked(user, blocking, [one.rule.code for one in diagnosis.undecided])
+    return UserLooked(row.user, blocking, [one.rule.code for one in diagnosis.undecided])
+
+
+def _unknown(finding: Finding) -> bool:
+    """It says that no passdb has the name: what a passdb that has the user made of the client's name."""
+    return any(isinstance(one, LookedUp) and one.unknown for one in finding.problem.because)

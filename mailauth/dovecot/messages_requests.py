@@ -9,6 +9,7 @@ _FAILED, _TROUBLE, _OTHER = LogKind.FAILED, LogKind.TROUBLE, LogKind.OTHER
 
 # Dovecot logs the same of an Argon2 hash that did not fit: libsodium's -1 is both
 # (2.3.19.1 src/auth/password-scheme-sodium.c, verify_argon2).
+PASSDB_KNOWS = "the passdb knows the user, the userdb does not"
 MISMATCHES = "the password does not match, or the process had no memory for the hash"
 # Dovecot verifies nothing itself there, and logs no word of the server's (passdb-ldap.c).
 BIND_REFUSED = "the directory refuses this name and password, or the account: Dovecot does not log which"
@@ -144,9 +145,9 @@ OF_REQUESTS: tuple[Message, ...] = (
             "auth-request.c", Why.SERVER),
     Message(_FAILED, "host and hostip are both IPs, but they don't match",
             "the entry's host and hostip contradict each other", "2.4 auth-request.c", Why.SERVER),
-    Message(_FAILED, "user not found from any userdbs", "the passdb knows the user, the userdb does not",
+    Message(_FAILED, "user not found from any userdbs", PASSDB_KNOWS,
             "auth-request.c", Why.SERVER),
-    Message(_FAILED, "user not found from userdb", "the passdb knows the user, the userdb does not",
+    Message(_FAILED, "user not found from userdb", PASSDB_KNOWS,
             "auth-request.c", Why.SERVER),
     Message(_FAILED, "userdb lookup not possible with only userdb prefetch",
             "prefetch is the only userdb, and nobody logged in", "userdb-prefetch.c", Why.SERVER),

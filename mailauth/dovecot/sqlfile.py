@@ -13,7 +13,7 @@ from dataclasses import field
 from pathlib import Path
 
 from mailauth.dovecot import conf, conffiles, environment
-from mailauth.dovecot.statements import ambiguous
+from mailauth.dovecot.statements import ambiguous, statements
 from mailauth.records import dataclass
 
 _ENVIRONMENT = re.compile(r"(?:(?<![^ \t]))\$ENV:([^ ]*)")
@@ -22,10 +22,14 @@ _QUOTED = re.compile(r"[^=]*=\s*[\"']")
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """The settings, and the lines ("file:12") that are read as a comment from a "#" on, without a blank."""
+    """The settings, and the lines ("file:12") that are read as a comment from a "#" on, without a blank.
+
+    ``refused``: the first line that is no setting, for which Dovecot does not take the file; "" for none.
+    """
 
     tree: conf.Block = field(repr=False)
     cut: tuple[str, ...]
+    refused: str
     environment: tuple[tuple[str, str], ...] = field(repr=False)
     _line: Callable[[str, int], str]
     _variable: Callable[[str], str]
@@ -62,7 +66,19 @@ def read(file: str, locate: Callable[[str], Path], main: conf.Block) -> SqlFile:
     lines = conffiles.Lines(locate)
     given = tuple(environment.given(main).items())
     cut = tuple(_cut(files, lines))
-    return SqlFile(tree, cut, given, lines, lambda name: environment.value(name, main))
+    return SqlFile(
+        tree, cut, _refused(files, lines), given, lines, lambda name: environment.value(name, main)
+    )
+
+
+def _refused(files: list[str], lines: conffiles.Lines) -> str:
+    found = (
+        f"{name}:{one.line}"
+        for name in dict.fromkeys(files)
+        for one in statements("\n".join(lines.of(name)), ext=True)
+        if one.kind == "refused"
+    )
+    return next(found, "")
 
 
 def _cut(files: list[str], lines: conffiles.Lines) -> Iterator[str]:

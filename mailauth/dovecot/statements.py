@@ -26,7 +26,7 @@ _INCLUDES = {"!include": False, "!include_try": True}
 class Statement:
     """One statement.  ``name``: a setting's or block's kind; ``text``: its value, name or pattern."""
 
-    kind: Literal["setting", "begin", "end", "include"]
+    kind: Literal["setting", "begin", "end", "include", "refused"]
     name: str = ""
     text: str = field(default="", repr=False)
     line: int = 0
@@ -38,7 +38,8 @@ def statements(text: str, *, ext: bool = False) -> Iterator[Statement]:
     """Those of a file.  Lines that Dovecot refuses are passed over: doveconf has judged them.
 
     ``ext``: one of 2.3's files for a driver, such as dovecot-sql.conf.ext.  There a statement goes on after
-    a comment or an empty line in it; elsewhere it is lost.
+    a comment or an empty line in it; elsewhere it is lost.  Nobody has judged those: what is refused is
+    told.
     """
     lines = text.split("\n")
     documents = _Documents(lines)
@@ -63,6 +64,8 @@ def statements(text: str, *, ext: bool = False) -> Iterator[Statement]:
             found = Statement("setting", found.name, unquoted(found.text), first, at)
         if found:
             yield found
+        elif ext:
+            yield Statement("refused", line=first, last=at)
 
 
 def printed(text: str) -> Iterator[Statement]:

@@ -3,6 +3,8 @@
 Source: Dovecot 2.3.19.1 and 2.4.1, src/auth/auth-request-fields.c (auth_request_fix_username).
 """
 
+from dataclasses import replace
+
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.variables import ExpandError, expand, values
 from mailauth.records import dataclass
@@ -36,6 +38,21 @@ def normalise(given: str, config: AuthConfig, service: str) -> UserNames:
         requested, also_refused = _fixed(requested, config, service, original=master)
         refused = refused or also_refused
     return UserNames(given, user, refused, requested)
+
+
+def changed_by(given: str, config: AuthConfig, service: str) -> tuple[str, ...]:
+    """The settings without any one of which another name than now would be looked up.
+
+    Raises CannotObserve as normalise() does.
+    """
+    realm = "auth_default_realm" if config.version.dialect == "2.3" else "auth_default_domain"
+    without = {
+        realm: replace(config, default_realm=""),
+        "auth_username_translation": replace(config, username_translation=""),
+        "auth_username_format": replace(config, username_format=""),
+    }
+    now = normalise(given, config, service).looked_up
+    return tuple(one for one, other in without.items() if normalise(given, other, service).looked_up != now)
 
 
 def _fixed(name: str, config: AuthConfig, service: str, *, original: str) -> tuple[str, str]:

@@ -159,6 +159,11 @@ def _source(
 def _sql_file(tree: conf.Block, path: str, dovecot: Installation) -> sqlfile.SqlFile:
     """Raises CannotObserve, also for a driver that mailauth does not know."""
     file = sqlfile.read(path, dovecot.path, tree)
+    if file.refused:
+        raise CannotObserve(
+            f"{file.refused} is no setting (name = value), and no line before it ends in a backslash to go on"
+            " with it: Dovecot does not take the file."
+        )
     if file.get("driver") not in SQL_DRIVERS:
         raise CannotObserve(f"{path}: mailauth does not know the SQL driver {file.get('driver')!r}.")
     return file

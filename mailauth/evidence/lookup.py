@@ -103,7 +103,7 @@ class Made:
 
     ``empty``: its columns that are NULL in the user's row; ``whole``: those that by themselves hold a
     password that counts.  ``instead``: it is one column that holds something else (a number, a name, a date),
-    and ``whole`` are others of the table.
+    and ``whole`` are others of the table.  ``constant``: it is a text in quotes, the same for everybody.
     """
 
     expression: str
@@ -111,6 +111,7 @@ class Made:
     empty: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     instead: bool = False
+    constant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

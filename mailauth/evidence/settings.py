@@ -115,6 +115,7 @@ class Startup(Evidence):
     ``unbuilt``: drivers that this Dovecot does not have; ``absent``: drivers whose plugin is not in
     ``source``; ``unknown``: mechanisms that it does not know; ``nameless``: blocks of 2.4 that have no driver
     setting, so that their name counts as one ("passdb files"), each with the driver of its settings, or "".
+    ``one``: passdbs of 2.4 that the files begin more than once, each with its places: they are one passdb.
     """
 
     mechanisms: tuple[str, ...]
@@ -123,6 +124,7 @@ class Startup(Evidence):
     absent: tuple[str, ...]
     passdbs: int
     nameless: tuple[tuple[str, str], ...] = ()
+    one: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def seen(self) -> str:

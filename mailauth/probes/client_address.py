@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.errors import CannotObserve
-from mailauth.evidence import ClientAddress, LookedUp, NotApplicable
+from mailauth.evidence import ClientAddress, LookedUp, NotApplicable, PassdbAnswer
 from mailauth.probes.client_values import is_address
 from mailauth.probes.log_tail import read_log
 from mailauth.probes.scene import Scene
@@ -42,5 +42,16 @@ def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotAppli
                 f"{answer.place} allows logins from {nets} only, and where the client is is not known: name"
                 " that with --from-address."
             )
-        return ClientAddress(answer.place, scene.address, nets, allowed, answer.passdb, scene.logged)
+        return ClientAddress(
+            _who_says(scene, answer, fields), scene.address, nets, allowed, answer.passdb, scene.logged
+        )
     return NotApplicable(ClientAddress, "logins are allowed from everywhere")
+
+
+def _who_says(scene: Scene, answer: PassdbAnswer, fields: dict[str, str]) -> str:
+    """The entry, or the passdb's own block, whose fields every entry gets."""
+    for entry in scene.road.entries.values() if scene.road else ():
+        if entry.passdb.number == answer.number and not fields.keys() & dict(entry.record.values).keys():
+            place = entry.passdb.place_of("override_fields", "default_fields", "fields")
+            return f"its own block ({place}), for every user" if place else "its own block, for every user"
+    return answer.place

@@ -41,7 +41,18 @@ def of(passdb: Passdb, ask: Callable[[str], Record], sound: Sound) -> Made | Non
                 empty.append(column)
             elif record.outcome is Outcome.FOUND and sound(record):
                 whole.append(column)
-    return Made(" ".join(expression.split()), source.query_place or source.place, tuple(empty), tuple(whole))
+    return Made(_without_keys(expression), source.query_place or source.place, tuple(empty), tuple(whole))
+
+
+_KEYED = re.compile(
+    r"\b(?:(?:aes|des|pgp_\w+)_)?(?:en|de)(?:crypt|code)\w*\s*\(|\bpgp_\w+\s*\(|\bhmac\s*\(", re.IGNORECASE
+)
+
+
+def _without_keys(expression: str) -> str:
+    """On one line; without the texts in it where a function takes one of them as the key."""
+    text = " ".join(expression.split())
+    return re.sub(r"'(?:[^'\\]|''|\\.)*'|\"[^\"]*\"", "'...'", text) if _KEYED.search(text) else text
 
 
 _OF_PASSWORDS = re.compile(
@@ -77,6 +88,35 @@ def instead(source: SqlSource, listed: Record, ask: Callable[[str], Record], sou
                 whole.append(name)
     where = source.query_place or source.place
     return Made(select.column, where, whole=tuple(whole), instead=True) if whole else None
+
+
+def constant(source: SqlSource, stored: bytes, ask: Callable[[str], Record], sound: Sound) -> Made | None:
+    """A text in quotes that the query returns as the password.
+
+    Double quotes are around a text for MariaDB, and for SQLite where no column has that name; around a
+    column's name else, which the same query with ` shows.
+    """
+    select = query.read(source.query)
+    quoted = _TEXT.fullmatch(select.column) if select else None
+    if select is None or quoted is None or quoted[2].encode() != stored:
+        return None
+    name = quoted[2]
+    whole: tuple[str, ...] = ()
+    if quoted[1] == '"' and source.driver == "pgsql":
+        return None
+    if name.isidentifier():
+        alias = r"(?:\s+(?:AS\s+)?[\"`']?password(?:_noscheme)?\b[\"`']?)?"
+        as_column = re.compile(rf"{re.escape(select.column)}{alias}", re.IGNORECASE)
+        changed = as_column.sub(f"{name} AS password", source.query, count=1)
+        with suppress(CannotObserve):
+            record = ask(changed)
+            if quoted[1] == '"' and record.outcome is Outcome.FOUND and record.stored == stored:
+                return None
+            whole = (name,) if record.outcome is Outcome.FOUND and sound(record) else ()
+    return Made(select.column, source.query_place or source.place, whole=whole, constant=True)
+
+
+_TEXT = re.compile(r"(['\"])([^'\"]*)\1")
 
 
 def _is_something_else(stored: bytes, user: str) -> bool:

@@ -8,6 +8,7 @@ from mailauth.errors import CannotObserve
 from mailauth.evidence import Cleartext, Mechanisms, NotApplicable
 from mailauth.hashes import Flaw
 from mailauth.probes.scene import Scene
+from mailauth.probes.walk import among
 
 # These send the password itself.  Source: Dovecot 2.3.19.1 src/auth/mech-*.c, MECH_SEC_PLAINTEXT.
 _SENDING = frozenset({"PLAIN", "LOGIN"})
@@ -43,15 +44,28 @@ def observe_cleartext(scene: Scene) -> Cleartext:
     proxied = any(
         listener.get("haproxy") == "yes" for block in services for listener in block.all("inet_listener")
     )
-    local = any(block.kind in ("local", "remote") for block in tree.walk())
     mechanism = scene.mechanism.upper()
     return Cleartext(
         "doveconf",
         allowed=allowed and tree.get("ssl") != "required",
         tls=tree.get("ssl", "yes") != "no",
-        excepted=bool(words(tree, "login_trusted_networks")) or proxied or local,
+        excepted=proxied or _excepted(scene),
         needed=mechanism in _SENDING if mechanism else set(_offered(scene)) <= _SENDING,
     )
+
+
+_SELF = ("127.0.0.1", "::1")
+
+
+def _excepted(scene: Scene) -> bool:
+    """Whether other settings may count for some client, or for the one whose address is known."""
+    blocks = [block for block in scene.config.tree.walk() if block.kind in ("local", "remote")]
+    trusted = words(scene.config.tree, "login_trusted_networks")
+    unknown = any(block.kind == "local" or not among(block.name, "") for block in blocks)  # or a host's name
+    if not scene.address or unknown:
+        return bool(trusted or blocks)
+    nets = " ".join([*trusted, *(block.name for block in blocks)])
+    return scene.address in _SELF or among(nets, scene.address)
 
 
 def _offered(scene: Scene) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import os
 import time
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from mailauth.dovecot import conffiles, drivers, inroot, processes
@@ -55,7 +56,30 @@ def observe_startup(scene: Scene) -> Startup:
         nameless=_nameless(config.tree, unbuilt) if config.version.dialect == "2.4" else (),
         absent=_named(missing, "absent"),
         passdbs=len(without_useless([one for one in config.passdbs if not one.master])),
+        one=_of_one_name(scene) if config.version.dialect == "2.4" else (),
     )
+
+
+def _of_one_name(scene: Scene) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """2.4 takes a block of a name that it has had for more of that block: the later value counts."""
+    try:
+        tree = conffiles.read(Path(scene.config.file), scene.dovecot.path)
+    except CannotObserve:
+        return ()
+    blocks: dict[str, list[Block]] = {}
+    for block in tree.all("passdb"):
+        blocks.setdefault(block.name, []).append(block)
+    return tuple(
+        (f"passdb {name}", tuple(f"{one.file}:{one.line}" for one in found))
+        for name, found in blocks.items()
+        if any(_both_set(one, two) for one, two in pairwise(found))
+    )
+
+
+def _both_set(one: Block, two: Block) -> bool:
+    """Some setting, each to a value of its own."""
+    values = {each.name: each.value for each in one.settings}
+    return any(values.get(each.name, each.value) != each.value for each in two.settings)
 
 
 def _unnamed(scene: Scene) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ def _made(case: Case, scene: Scene, *, damaged: bool) -> Made | None:
         found = _damage(replace(case, record=record, hash=parsed(record, case.passdb, scene.config)), scene)
         return found is None or found.kind is Kind.NO_PREFIX
 
+    if text := made.constant(source, case.record.stored, ask, sound):
+        return text
     other = made.column_of_something_else(source, case.record.stored, user)
     if other is None:
         return made.of(case.passdb, ask, sound) if damaged else None

@@ -199,6 +199,8 @@ def _renamed(scene: Scene, user: str) -> str:
         if name and scene.names and user != scene.names.looked_up:
             source = entry.passdb.source
             place = (source.query_place if isinstance(source, SqlSource) else "") or entry.record.place
+            if dict(entry.record.values).get(name) != user:
+                place = "its block's fields, not the entry"
             shown = passwd_file.without_hash(user.encode("utf-8", "replace")).decode("utf-8", "replace")
             return f"{entry.passdb.label} returns {name} = {shown!r} for {scene.names.looked_up!r} ({place})"
     return ""

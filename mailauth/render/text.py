@@ -129,7 +129,7 @@ def _untried(diagnosis: Diagnosis, width: int) -> str:
     words = [
         "mailauth",
         "diagnose",
-        *diagnosis.again,
+        *(one for one in diagnosis.again if one != "-p"),
         "--login",
         "-p",
         *(["--"] if option else []),

@@ -22,7 +22,13 @@ _OF_LOGINS = ("auth", "auth-worker", "anvil", "log", "master", "config")
 
 
 # MEM006: what the process died of was its limit.
-@rule("AUTH011", "A process that verifies was killed", Severity.RISK, yields_to=("MEM006",), watch="workers")
+@rule(
+    "AUTH011",
+    "A process that a login needs was killed",
+    Severity.RISK,
+    yields_to=("MEM006",),
+    watch="workers",
+)
 def crashed(log: LogWindow) -> Problem | None:
     found = [one for one in log.troubles if one.kind is LogKind.CRASHED and _counts(one)]
     # 2.3 and 2.4 crash when PostgreSQL (auth) or MariaDB (auth-worker) goes away or refuses them

@@ -6,7 +6,8 @@ What you see
 Why
     The passdb was commented out, is for master users only, or the file that has it is not included
     (Debian's auth-*.conf.ext are included one by one from 10-auth.conf).  A passdb with
-    skip = unauthenticated counts only after another: it waits for the success of one before it.
+    skip = unauthenticated counts only after another: it waits for the success of one before it.  Or, in 2.4,
+    two blocks have one name: they are one passdb, and what either of them sets (master = yes) counts for it.
 How we know
     doveconf reports no passdb that auth_preinit() (src/auth/auth.c) keeps.
 What to do
@@ -16,6 +17,7 @@ What to do
 from mailauth.evidence import Configured, Startup
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import RELOAD, remedy
+from mailauth.rules import passdb_case
 
 # These bring their own proof of who the client is
 _WITHOUT_A_PASSDB = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO"})
@@ -32,6 +34,9 @@ def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     masters = " except for master users (master = yes)" if configured.config.passdbs else ""
     has = f"have no passdb{masters}"
     mend = "Include the file that has the passdb, or write one; doveconf -n passdb shows it then."
+    if startup.one and masters:
+        has += f": {passdb_case.of_one_name(startup)}"
+        mend = "Give each passdb block a name of its own, and its driver = ... inside; then reload."
     if waiting:  # nothing else makes a passdb of no use
         skips = " and ".join(f"{one.label} ({one.place_of('skip')})" for one in waiting)
         has = f"have no passdb that is asked first: {skips} has skip = unauthenticated, which waits for the"

@@ -4,13 +4,15 @@ What you see
     passwd-file: every user is unknown; the log says "missing passwd file".  2.3's dovecot-sql.conf.ext:
     no login works, since the auth process does not start ("Can't open configuration file").
 Why
-    It was moved, a path was mistyped, or Dovecot runs in a container or chroot that has no such file.
+    It was moved, a path was mistyped (2.3's options stand before it in args, not behind), or Dovecot runs in
+    a container or chroot that has no such file.
 How we know
     The path that doveconf reports was looked at, in the root that Dovecot has.
 What to do
     Put the file there, or name the right one.
 """
 
+import re
 from dataclasses import replace
 
 from mailauth.evidence import AuthFile, AuthFiles, AuthStart, UserdbAnswer
@@ -34,17 +36,28 @@ def file_missing(files: AuthFiles, start: AuthStart | None, answer: UserdbAnswer
         return None
     ends, also = passdb_case.stops_auth(start, found)
     spared = _spared(found, answer)
+    summary, behind = (
+        "Put the file there, or name the right one and reload; doveconf -n shows where it is set.",
+        "",
+    )
+    if any(_OPTIONS.search(one.path) for one in found):
+        behind = " What stands behind the path is taken for a part of it."
+        summary = (
+            "Write the options before the path in args (scheme=NAME username_format=%u /PATH), and reload."
+        )
     return Problem(
         says=" ".join(f"{one.path} ({one.role}) does not exist, or is not a file." for one in found)
+        + behind
         + also
         + spared,
         because=(replace(files, files=tuple(found)), *ends),
         certainty=Certainty.LIKELY if spared else Certainty.PROVEN,
         severity=Severity.RISK if spared else None,
-        remedy=Remedy(
-            summary="Put the file there, or name the right one and reload; doveconf -n shows where it is set."
-        ),
+        remedy=Remedy(summary=summary),
     )
+
+
+_OPTIONS = re.compile(r"\s(?:scheme|username_format)=")  # of 2.3's args
 
 
 def _spared(found: list[AuthFile], answer: UserdbAnswer | None) -> str:

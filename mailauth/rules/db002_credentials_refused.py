@@ -5,7 +5,8 @@ What you see
     user" or "password authentication failed".
 Why
     The user name, the password, or the host that Dovecot connects from is not one that the server lets
-    in, or the account's password has expired.  On a local socket the server may ask which user of the
+    in, or the account's password has expired; in PostgreSQL the role may lack CONNECT, or the database take
+    no connections.  On a local socket the server may ask which user of the
     system the process runs as.  An account with REQUIRE SSL, a server with require_secure_transport, or
     hostssl in pg_hba.conf is refused in the same words where Dovecot's settings ask for no TLS: Dovecot's
     MariaDB client takes none by itself.
@@ -73,6 +74,8 @@ _BARRED = (
     ("4151", "locked", "Unlock that account on the server: ALTER USER ... ACCOUNT UNLOCK."),
     ("3118", "locked", "Unlock that account on the server: ALTER USER ... ACCOUNT UNLOCK."),
     ("28000", "not permitted to log in", "Let that role log in: ALTER ROLE ... LOGIN."),
+    ("42501", "", "Let that role connect to the database: GRANT CONNECT ON DATABASE ... TO ...."),
+    ("55000", "", "Let the database take connections: ALTER DATABASE ... ALLOW_CONNECTIONS true."),
 )
 _TLS: dict[tuple[str, Dialect], str] = {
     ("mysql", "2.3"): "ssl_ca=FILE, with the CA of the server's certificate, in connect",

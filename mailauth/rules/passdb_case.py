@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.evidence import AuthFile, AuthStart, Said, Step
+from mailauth.evidence import AuthFile, AuthStart, Said, Startup, Step
 
 _LEADS = {
     Said.OK: "result_success",
@@ -36,3 +36,9 @@ def stops_auth(start: AuthStart | None, files: Sequence[AuthFile]) -> tuple[tupl
 
 def _placed(text: str, place: str) -> str:
     return f"{text} ({place})" if text and place else text
+
+
+def of_one_name(startup: Startup) -> str:
+    """Which blocks of 2.4 are one passdb, where each of them was meant as one."""
+    told = [f"{name} ({', '.join(places)})" for name, places in startup.one]
+    return f"{' and '.join(told)} begins more than once, which makes one passdb, and no second one"

@@ -7,7 +7,8 @@ Why
     The name that is looked up is not in any passdb: it was never added, or it is spelled otherwise; a query
     may ask for what it makes of the name (its hash, a part of it, other letters).  Where each domain has a
     passwd-file of its own, the domain has none, or the name has no domain.  Or the store has the name in
-    another domain only: "Did you mean alice@example.org?".
+    another domain only: "Did you mean alice@example.org?".  In 2.4 two passdb blocks of one name are one
+    passdb, which reads the file, or asks the query, of the later one only.
 How we know
     Each passdb was asked, in Dovecot's order, with Dovecot's own query.
 What to do
@@ -15,10 +16,13 @@ What to do
 """
 
 import re
+from contextlib import suppress
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.drivers import Question
+from mailauth.dovecot.username import changed_by
 from mailauth.dovecot.variables import OF_THE_NAME, used
+from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     Configured,
     DirectoryAnswers,
@@ -26,9 +30,12 @@ from mailauth.evidence import (
     LookedUp,
     NearName,
     PassdbAnswer,
+    Startup,
     UserName,
 )
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
+from mailauth.remedies import RELOAD, Setting, remedy
+from mailauth.rules import passdb_case
 
 
 @rule(
@@ -40,13 +47,17 @@ from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
     asks=Question.USER,
 )
 def unknown_user(
-    name: UserName, lookups: LookedUp, directories: DirectoryAnswers | None, configured: Configured | None
+    name: UserName,
+    lookups: LookedUp,
+    directories: DirectoryAnswers | None,
+    configured: Configured | None,
+    startup: Startup | None,
 ) -> Problem | None:
     if name.refused or name.requested or not lookups.unknown or _said_elsewhere(lookups, directories):
         return None
     asked = f"{name.looked_up!r}"
     if name.looked_up != name.given:
-        asked += f" (made of {name.given!r} by auth_username_format and similar settings)"
+        asked += f" (made of {name.given!r} by {_settings(configured, name)})"
     absent = [one for one in lookups.answers if one.absent]
     told = "; ".join(f"{one.passdb}: {one.absent} is not there" for one in absent)
     where = "the passdb that was asked" if len(lookups.answers) == 1 else "any of the passdbs that were asked"
@@ -54,9 +65,11 @@ def unknown_user(
     made = [f"{one.passdb} was asked for {one.asked_for}" for one in lookups.answers if one.asked_for]
     if made:
         says += f" {'; '.join(made)}."
-    summary = "Add the user to the store, or use the name that the store has."
+    summary, taken = "Add the user to the store, or use the name that the store has.", ""
     if absent and "@" not in name.looked_up and (needs := _of_domain(absent)):
-        says += f" The name has no domain, and the path needs one: {needs}."
+        taken = name.given.partition("@")[2]
+        says += f" The name has no domain{f' (of {taken!r} nothing is left)' if taken else ''}, and the path"
+        says += f" needs one: {needs}."
         summary = "Log in as user@domain, or have Dovecot add a domain (auth_default_realm; 2.4:"
         summary += " auth_default_domain)."
     elif absent and len(absent) == len(lookups.answers):
@@ -65,6 +78,9 @@ def unknown_user(
     if nameless := _without_the_name(configured, lookups):
         says += f" {'; '.join(nameless)}."
         summary = "Correct the query: %u, or 2.4's %{user}, stands for the name that is looked up."
+    if startup and startup.one:
+        says += f" In the files, {passdb_case.of_one_name(startup)}."
+        summary = "Give each passdb block a name of its own, and its driver = ... inside; or add the user."
     if meant := _meant(lookups.other_domains):
         says += f" Did you mean {meant}?"
         summary = "Log in with the domain that the store has, or add the user to the store."
@@ -77,7 +93,29 @@ def unknown_user(
         says=says,
         because=(name, lookups),
         certainty=Certainty.LIKELY if hiding else Certainty.PROVEN,
-        remedy=Remedy(summary=summary),
+        remedy=kept if taken and (kept := _with_its_domain(configured)) else Remedy(summary=summary),
+    )
+
+
+def _settings(configured: Configured | None, name: UserName) -> str:
+    with suppress(CannotObserve):
+        changed = changed_by(name.given, configured.config, "imap") if configured else ()
+        return " and ".join(changed) or "auth_username_format and similar settings"
+    return "auth_username_format and similar settings"
+
+
+def _with_its_domain(configured: Configured | None) -> Remedy | None:
+    if configured is None:
+        return None
+    return remedy(
+        summary="Have Dovecot leave the domain in the name.",
+        config={
+            "2.3": [Setting("auth_username_format", "%Lu")],
+            "2.4": [Setting("auth_username_format", "%{user | lower}")],
+        },
+        file=configured.file,
+        commands=(RELOAD,),
+        careful="Every user is looked up so, also those whom Dovecot finds now.",
     )
 
 

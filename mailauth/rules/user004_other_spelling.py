@@ -5,10 +5,10 @@ What you see
     log says "unknown user".
 Why
     Dovecot changes the name before the lookup: auth_username_format makes it lower case by default, and
-    can take the domain off; auth_default_realm (2.4: auth_default_domain) adds one.  passwd-file,
-    PostgreSQL and SQLite compare exactly; so the same letters in another form of Unicode (composed or not),
-    or a domain in Unicode and in ASCII (xn--), are two names.  Or the file has two password queries: the last
-    one counts.
+    can take the domain off; auth_default_realm (2.4: auth_default_domain) adds one, and
+    auth_username_translation puts other characters into it.  passwd-file, PostgreSQL and SQLite compare
+    exactly; so the same letters in another form of Unicode (composed or not), or a domain in Unicode and in
+    ASCII (xn--), are two names.  Or the file has two password queries: the last one counts.
 How we know
     No passdb knows the name that Dovecot looks up, and one was asked, by the same query or in the same
     file, and knows one that differs in case, domain, or blanks around it only.
@@ -18,7 +18,7 @@ What to do
 
 from contextlib import suppress
 
-from mailauth.dovecot.username import normalise
+from mailauth.dovecot.username import changed_by, normalise
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, LookedUp, NearName, UserName
@@ -46,7 +46,9 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
             certainty=Certainty.PROVEN,
             remedy=Remedy(summary="Keep the right query, and remove the other one; then reload."),
         )
+    changed = _changed_by(configured, name)
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
+    made += f" by {' and '.join(changed)}" if made and changed else ""
     made += "".join(f" ({one.passdb} asked for {one.asked_for})" for one in lookups.answers if one.asked_for)
     if near.wanted:
         made += f" ({near.passdb} asks for {near.wanted!r}, by its own format of the name)"
@@ -121,21 +123,16 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
         )
     careful = "Every user is looked up so, also those whom Dovecot finds now."
     _, at, domain = near.name.partition("@")
-    if near.name == name.given and configured.config.default_realm:
-        return remedy(
-            summary="Have Dovecot add no domain.",
-            config=_realm(""),
-            file=configured.file,
-            commands=(RELOAD,),
-            careful=careful,
-        )
     if near.name == name.given:
+        changed = _changed_by(configured, name)
+        if char := _refused_then(configured, name, changed):
+            return Remedy(
+                summary=f"Store the user as {name.looked_up!r}; or empty auth_username_translation, and add"
+                f" {char!r} to auth_username_chars, which does not allow it: then the name stays as given."
+            )
         return remedy(
-            summary="Have Dovecot look the name up as it is given.",
-            config={
-                "2.3": [Setting("auth_username_format", "%u")],
-                "2.4": [Setting("auth_username_format", "%{user}")],
-            },
+            summary=_UNCHANGED.get(changed, "Have Dovecot look the name up as it is given."),
+            config={"2.3": _unset(changed, "2.3"), "2.4": _unset(changed, "2.4")},
             file=configured.file,
             commands=(RELOAD,),
             careful=careful,
@@ -153,6 +150,37 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
         )
     login = f", or log in as {near.name!r}" if _looked_up_so(configured, near.name) else ""
     return Remedy(summary=f"Store the user as {name.looked_up!r}{login}.")
+
+
+_NONE: dict[Dialect, dict[str, str]] = {  # where no value at all is not the way to leave the name alone
+    "2.3": {"auth_username_format": "%u"},
+    "2.4": {"auth_username_format": "%{user}"},
+}
+
+
+def _unset(settings: tuple[str, ...], dialect: Dialect) -> list[Part]:
+    return [Setting(one, _NONE[dialect].get(one, "")) for one in settings]
+
+
+_UNCHANGED: dict[tuple[str, ...], str] = {
+    ("auth_default_realm",): "Have Dovecot add no domain.",
+    ("auth_default_domain",): "Have Dovecot add no domain.",
+    ("auth_username_translation",): "Have Dovecot leave the characters of the name as they are.",
+}
+
+
+def _changed_by(configured: Configured, name: UserName) -> tuple[str, ...]:
+    with suppress(CannotObserve):
+        return changed_by(name.given, configured.config, "imap")
+    return ()
+
+
+def _refused_then(configured: Configured, name: UserName, changed: tuple[str, ...]) -> str:
+    """The character of the name that is refused once auth_username_translation does not replace it."""
+    if "auth_username_translation" not in changed:
+        return ""
+    allowed = configured.config.username_chars
+    return next((char for char in name.given if allowed and char not in allowed), "")
 
 
 def _looked_up_so(configured: Configured, name: str) -> bool:

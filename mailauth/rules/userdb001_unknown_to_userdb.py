@@ -83,7 +83,8 @@ _COUNT = (
 )
 _RENAME = (
     "Have the passdb return as user the name that the userdb has, or none (then the name that was looked up"
-    " stays); or have the userdb ask for the name that the passdb returns."
+    " stays): also by override_fields, default_fields or 2.4's fields { } of its block. Or have the userdb"
+    " ask for the name that the passdb returns."
 )
 _ADD = (
     "Add the user to the userdb, under the same name; a passwd-file's uid and gid must be numbers or names"

@@ -69,8 +69,9 @@ def of_connect(why: Exception, parameters: dict[str, Any], ended: BrokenOff | No
     code, spoke = ended or ended_by(parameters)
     if code:
         kind = Failing.SETTINGS if code in _OF_A_PARAMETER else _SQLSTATE.get(code, Failing.CREDENTIALS)
+        kind = Failing.CREDENTIALS if kind is Failing.PERMISSION else kind  # no table was asked for yet
         # "peer" asks the system who the process belongs to
-        by_name = kind is Failing.CREDENTIALS and _on_socket(parameters)
+        by_name = kind is Failing.CREDENTIALS and code.startswith("28") and _on_socket(parameters)
         return Refusal(kind, code, says, by_name=by_name)
     if not spoke:
         host = str(parameters.get("hostaddr") or parameters.get("host") or "")

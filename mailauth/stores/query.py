@@ -111,7 +111,11 @@ def _is_column(expression: str) -> bool:
 _KEYWORD = re.compile(r"(SELECT|FROM|WHERE|GROUP|ORDER|LIMIT|HAVING|UNION|FOR)\b", re.IGNORECASE)
 _ALIAS = re.compile(r"(?s)(.*?\S)\s+(?:AS\s+)?[\"`]?(?:password|password_noscheme)[\"`]?", re.IGNORECASE)
 _NO_SCHEME = re.compile(r"(?i)(?:^|[\s.\"`'])password_noscheme[\"`']?$")
-_COLUMN = re.compile(r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?", re.IGNORECASE)
+_COLUMN = re.compile(
+    r"(?:[\w\"`]+\.)*[\"`]?password(?:_noscheme)?[\"`]?"
+    r"|'password(?:_noscheme)?'",  # no column: MariaDB calls the result of a text by the text
+    re.IGNORECASE,
+)
 
 
 def _password(item: str) -> str | None:
