@@ -50,7 +50,7 @@ class Typed:
             return "" if self.status == 0 and "Usage: " in self.seen else f"{self.line}: {self.seen[-600:]}"
         if "mailauth check" in self.line and self.status in range(4) and "a bug" not in self.seen:
             return ""  # a plugin's statuses
-        if re.search(r"there is nothing to fix\.$", self.seen.strip()):
+        if re.search(r"there is nothing to (?:fix|take out)\.$", self.seen.strip()):
             return ""  # an answer, where the server has not that fault
         if re.search(r"Traceback|a bug:|Usage: |command not found|[Ii]nvalid option|unrecognized", self.seen):
             return f"{self.line}: {self.seen[-600:]}"
