@@ -46,6 +46,7 @@ _SAID = re.compile(r"(?<!<)\s+#\s.*|\s{3,}\S.*|\s{2,}(?=[a-z ]+, ).*")
 
 STAND_INS = {
     r"\bUSER\b": "alice",
+    r"^(?=(?:sudo )?mailauth report)": "rm -f mailauth-report.html; ",  # it overwrites nothing
     r"\bCODE\\\|WORDS\b|\bCODE\b": "MEM001",
     r"\bCOMMAND\b": "diagnose",
     r"\[alice\]": "alice",
