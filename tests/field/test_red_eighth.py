@@ -12,7 +12,8 @@ from tests.field.test_red import USER as MAILBOX
 from tests.field.test_red import sqlite
 from tests.field.test_red_other import GOOD, SECRET, USER, codes, said, session
 from tests.field.test_red_sixth import until_taken
-from tests.field.test_red_third_sql import as_root, own_account, plain
+from tests.field.test_red_third_sql import plain
+from tests.field.test_sql_accounts import as_root, own_account
 from tests.proofs.story import heads, record_of
 
 MakeRig = Callable[..., Rig]
