@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import mailauth
+from mailauth import digits
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 _FILE = re.compile(r"([a-z]{2,8}[0-9]{3})_(\w+)\.py")
@@ -39,7 +40,7 @@ def kept(kind: str) -> Complete:
         names: list[str] = []
         with suppress(OSError):  # not ours to read, or nothing was ever written
             folder = importlib.import_module("mailauth.private").state(kind)
-            names = [one.name for one in folder.iterdir() if one.name[:8].isdigit() and one.is_dir()]
+            names = [one.name for one in folder.iterdir() if digits.are(one.name[:8]) and one.is_dir()]
         return _those(sorted(names, reverse=True), begun)
 
     return complete
