@@ -21,11 +21,14 @@ from tests.cli.running import ROOT
 _PATIENCE = 600.0  # seconds
 _ASKS = re.compile(rb"(?i)password[^\n]*: ?$")
 _SETUP = """
-mkdir -p /var/lib/mailauth /var/lib/node_exporter /etc/mailauth
+mkdir -p /var/lib/mailauth /var/lib/node_exporter /etc/mailauth "$1"/tree
+mount --bind "$3" "$1"/tree
 for one in /etc/dovecot /var/lib/mailauth /var/lib/node_exporter /etc/mailauth /etc/systemd/system /srv; do
     mount -t tmpfs none $one
 done
-printf '!include %s\\n' "$2" > /etc/dovecot/dovecot.conf
+mkdir -p "$3" # it may stand below one of them
+mount --bind "$1"/tree "$3"
+install -m 0644 "$2" /etc/dovecot/dovecot.conf
 cp "$1"/etc/users /etc/dovecot/users
 install -m 0600 "$1"/etc/canary /etc/mailauth/canary
 cp /etc/hosts "$1"/hosts
@@ -110,7 +113,7 @@ class Stage:
 def stage(lab: Lab, folder: Path, secret: str) -> Iterator[Stage]:
     """This machine with the lab's Dovecot as its own, and with etc/users and etc/canary of ``folder``."""
     lab.stop()
-    with entered(_SETUP, folder, secret, str(lab.config)) as one:
+    with entered(_SETUP, folder, secret, str(lab.config), str(ROOT)) as one:
         yield one
 
 
