@@ -94,6 +94,8 @@ def _one_target(named: dict[str, Any], targets: tuple[object, ...], dovecot: str
         raise UsageError("--to-dovecot is for a URL: the version that reads --to-passdb is known.")
     if named["bind_dn"] is None:
         bind_of(named)  # what goes with it is refused
+    elif targets[-1] is None:
+        raise UsageError("--bind-dn is for the directory of a passdb, and a URL names none: leave one out.")
 
 
 def _target(
