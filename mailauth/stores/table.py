@@ -80,7 +80,8 @@ class SqlTable:
         return [
             Obstacle(
                 f"the password query selects ({self.conditions}) {every - others} of the {every} rows of"
-                f" {self.names.table}; the others{self._some_not_taken(others)} are {what}"
+                f" {self.names.table}; the other {others}{self._some_not_taken(others)}, which it never"
+                f" takes, are {what}"
             )
         ]
 
