@@ -1,6 +1,7 @@
 """Passdbs that mailauth does not look into, before, between and after those that it asks."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -221,7 +222,7 @@ def test_login_and_check_past_what_is_not_looked_into(
     assert "passdb 1 (lua) was not looked into" in done.stdout
     assert done.returncode == (0 if works else 1), done.stdout
     assert ("FIRST TO DISAGREE  passdb" in done.stdout) is not works
-    checked = mailauth("check", "server", "rows", "headroom", *pid)
+    checked = mailauth("check", "server", "rows", "headroom", "--timeout", "120s", *pid)
     assert checked.returncode == 0
     first = checked.stdout.partition("\n")[0]
     assert "nothing wrong in what was looked at; not looked into: passdb 1 (lua)" in first
@@ -229,7 +230,7 @@ def test_login_and_check_past_what_is_not_looked_into(
         assert f"[NOT SEEN] {check}: passdb 1 (lua)" in checked.stdout
     assert not [line for line in checked.stdout.splitlines() if line.startswith("[OK]") and "lua" in line]
     assert "[OK] headroom: no stored hash needs much memory" not in checked.stdout
-    assert "(of the rows counted 0 s ago)" in checked.stdout
+    assert re.search(r"\(of the rows counted \d+ s ago\)", checked.stdout)  # 0, but on a busy machine
 
 
 def test_check_of_a_server_whose_only_passdb_is_not_looked_into(rig: MakeRig, dovecot_version: str) -> None:

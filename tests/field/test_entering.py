@@ -248,7 +248,7 @@ def test_a_container_is_found_by_its_name(master: int, folder: Path) -> None:
     for words in (("diagnose", USER, "--login"), ("login", USER)):
         done = mailauth(*words, "--container", name, "--password-stdin", feed=SECRET)
         assert done.returncode == 0, done.stdout + done.stderr
-    done = mailauth("check", "server", "--container", name)
+    done = mailauth("check", "server", "--timeout", "120s", "--container", name)
     assert (done.returncode, "CRITICAL" in done.stdout) == (0, False), done.stdout
     done = mailauth("check", "server", "--container", "nobody's")
     assert done.returncode == 2
