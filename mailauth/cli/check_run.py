@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,19 @@ def check(  # what only _asked reads is in given
         without("check --json", "form")
     with _ending(checks, timeout, shown):
         told = _run(_asked(checks, timeout, given), textfile)
-    click.echo(_shown(told, shown), nl=False)
+    _say(told, shown)
     sys.exit(told.status.number)
+
+
+def _say(told: CheckReport, form: str) -> None:
+    """The status is the answer, also where nobody reads, or there is no room."""
+    try:
+        click.echo(_shown(told, form), nl=False)
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # Python would try once more as it ends
 
 
 @contextmanager
@@ -90,9 +101,7 @@ def _late(checks: tuple[str, ...], timeout: float, form: str) -> None:
     names = [one for one in CHECKS if one in (checks or ("server",))]
     told = report((outcome(name, [said]) for name in names), "", time.time())
     try:
-        with suppress(OSError):  # nobody reads, or there is no room: the status is told all the same
-            click.echo(_shown(told, form), nl=False)
-            sys.stdout.flush()
+        _say(told, form)
     finally:
         os._exit(told.status.number)
 

@@ -142,6 +142,26 @@ def test_a_disk_that_does_not_answer_where_nothing_can_be_told(dead: Path, how: 
     assert (done.returncode, done.stderr or "") == (2, "")
 
 
+@pytest.mark.parametrize("how", ["nobody reads", "no room"])
+def test_the_status_where_nothing_can_be_told(tmp_path: Path, how: str) -> None:
+    """It was 1 (a warning), or 3, of a server that is down."""
+    reader, closed = os.pipe()
+    os.close(reader)
+    with Lab(users={"alice": "{PLAIN}secret"}) as lab, open("/dev/full", "wb") as full:  # noqa: PTH123
+        lab.stop()
+        words = ("check", "server", "-c", str(lab.config), "--timeout", "60s", "--state", str(tmp_path / "k"))
+        done = subprocess.run(
+            [sys.executable, "-m", "mailauth", *words],
+            stdout=full if how == "no room" else closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    os.close(closed)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
 def test_a_busy_machine_is_no_disk_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a load of 33 on 2 processors this said that the disk did not answer."""
     cores = len(os.sched_getaffinity(0))
