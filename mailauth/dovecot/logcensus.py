@@ -2,17 +2,29 @@
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import field
 from datetime import datetime
 from enum import Enum
-from typing import TypeVar
 
 from mailauth.dovecot import lognameless
 from mailauth.dovecot.logclients import OF_LOOKUPS, of_client
 from mailauth.dovecot.lognameless import Nameless
 from mailauth.dovecot.logs import LogEvent
-from mailauth.dovecot.logtally import MOST_OTHERS, SAME, STALE_FROM, Group, Pair, Run, Tally, Unserved
+from mailauth.dovecot.logtally import (
+    MOST_OTHERS,
+    SAME,
+    STALE_FROM,
+    Group,
+    K,
+    Pair,
+    Run,
+    Unserved,
+    V,
+    forget,
+    get,
+    take_one,
+)
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.records import dataclass
 
@@ -37,10 +49,6 @@ class Pattern(Enum):
     UNPROVEN = "perhaps logins that worked"
     FEW = "too few failures to judge"
     UNCLEAR = "no pattern"
-
-
-_K = TypeVar("_K", bound=Hashable)
-_V = TypeVar("_V", bound="Tally")
 
 
 @dataclass(slots=True)
@@ -119,6 +127,7 @@ class Census:
     last_login: datetime | None = None
     nameless: dict[tuple[str, int], Nameless] = field(default_factory=dict)
     _sessions: OrderedDict[str, list[LogEvent]] = field(default_factory=OrderedDict)
+    _left: OrderedDict[str, LogEvent] = field(default_factory=OrderedDict)  # of which auth had told nothing
     _errors: OrderedDict[str, LogEvent] = field(default_factory=OrderedDict)
     _without_inbox: OrderedDict[str, None] = field(default_factory=OrderedDict)  # by session
 
@@ -188,11 +197,12 @@ class Census:
             self.unserved.popitem(last=False)
 
     def _fail(self, event: LogEvent, times: int, size: int) -> None:
+        self._count_once(event)
         self.failures += times
         self.failing += times
         key = (event.user, event.ip)
-        _get(self.users, event.user, Group).sort(event, times, event.ip)
-        _get(self.addresses, event.ip, Group).sort(event, times, event.user)
+        get(self.users, event.user, Group).sort(event, times, event.ip)
+        get(self.addresses, event.ip, Group).sort(event, times, event.user)
         pair = self.pairs.get(key)
         if pair is None:
             pair = self.pairs[key] = Pair(user=event.user, ip=event.ip)
@@ -208,17 +218,23 @@ class Census:
         if event.row and event.reason not in self.says and len(self.says) < MOST_OTHERS:
             self.says[event.reason] = event.row.says
         if len(self.pairs) > _MOST_KEYS:
-            _forget(self.pairs)
+            forget(self.pairs)
         if len(self.users) > _MOST_KEYS:
-            self.forgotten += _forget(self.users)
+            self.forgotten += forget(self.users)
         if len(self.addresses) > _MOST_KEYS:
-            _forget(self.addresses)
+            forget(self.addresses)
         if event.session:
             told = self._sessions.setdefault(event.session, [])
             if len(told) < _MOST_TOLD:
                 told.append(event)
             if len(self._sessions) > _MOST_SESSIONS:
                 self._sessions.popitem(last=False)
+
+    def _count_once(self, event: LogEvent) -> None:
+        """On a busy machine auth's line may stand behind that of the login process."""
+        if event.session and (left := self._left.pop(event.session, None)):
+            self._take_back(left)
+            self.unexplained -= 1
 
     def _leave(self, event: LogEvent, size: int) -> None:
         """The login process counts attempts: those that auth has not told of are new.
@@ -243,6 +259,10 @@ class Census:
                 self.unexplained += event.attempts
             self._fail(event, event.attempts, size)
             self._sessions.pop(event.session, None)
+            if not error and event.session and event.attempts == 1 and event.why is Why.NOT_TOLD:
+                self._left[event.session] = event
+                if len(self._left) > _MOST_SESSIONS:
+                    self._left.popitem(last=False)
 
     def _with_error(self, event: LogEvent) -> LogEvent:
         """As the error says that auth logged of the same session: the login process knows less."""
@@ -270,11 +290,11 @@ class Census:
         for table, key in ((self.users, told.user), (self.addresses, told.ip)):
             if (group := table.get(key)) is not None:
                 group.forget(told.reason, 1)
-            _take_one(table, key)
+            take_one(table, key)
         if (pair := self.pairs.get((told.user, told.ip))) is not None:
             pair.tell(told, -1)
             pair.works = pair.works or pair.before
-        _take_one(self.pairs, (told.user, told.ip))
+        take_one(self.pairs, (told.user, told.ip))
 
     def _note(self, event: LogEvent, size: int) -> None:
         if event.kind is LogKind.MAIL_FAILED:
@@ -343,7 +363,7 @@ class Census:
         """This address fails with many names."""
         return bool(ip) and ip in self.addresses and len(self.addresses[ip].others) >= SPRAY_FROM
 
-    def top(self, table: dict[_K, _V], most: int) -> list[tuple[_K, _V]]:
+    def top(self, table: dict[K, V], most: int) -> list[tuple[K, V]]:
         return sorted(table.items(), key=lambda item: -item[1].count)[:most]
 
 
@@ -375,26 +395,3 @@ def count(events: Iterable[tuple[LogEvent, int]]) -> Census:
     for event, size in events:
         census.add(event, size)
     return census
-
-
-def _get(table: dict[_K, _V], key: _K, make: Callable[[], _V]) -> _V:
-    found = table.get(key)
-    if found is None:
-        found = table[key] = make()
-    return found
-
-
-def _take_one(table: dict[_K, _V], key: _K) -> None:
-    if (tally := table.get(key)) is not None:
-        tally.count -= 1
-        if tally.count <= 0:
-            del table[key]
-
-
-def _forget(table: dict[_K, _V]) -> int:
-    """Keep the half that fails most; how many failures are not counted any more."""
-    ranked = sorted(table, key=lambda key: table[key].count)
-    lost = 0
-    for key in ranked[: len(ranked) // 2]:
-        lost += table.pop(key).count
-    return lost

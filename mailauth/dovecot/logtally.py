@@ -1,8 +1,10 @@
 """Failures of a user, of an address, and of a user from an address, as they are counted.  Pure."""
 
 import math
+from collections.abc import Callable, Hashable
 from dataclasses import field
 from datetime import datetime
+from typing import TypeVar
 
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import Why
@@ -177,3 +179,32 @@ class Unserved:
     says: str
     when: datetime | None
     session: str = ""
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Tally)
+
+
+def get(table: dict[K, V], key: K, make: Callable[[], V]) -> V:
+    """The tally of that name, made if there is none."""
+    found = table.get(key)
+    if found is None:
+        found = table[key] = make()
+    return found
+
+
+def take_one(table: dict[K, V], key: K) -> None:
+    """One failure less; a tally of none goes."""
+    if (tally := table.get(key)) is not None:
+        tally.count -= 1
+        if tally.count <= 0:
+            del table[key]
+
+
+def forget(table: dict[K, V]) -> int:
+    """Keep the half that fails most; how many failures are not counted any more."""
+    ranked = sorted(table, key=lambda key: table[key].count)
+    lost = 0
+    for key in ranked[: len(ranked) // 2]:
+        lost += table.pop(key).count
+    return lost

@@ -25,7 +25,7 @@ from mailauth.dovecot.logreport import Reading
 from mailauth.dovecot.logs import LogEvent, parse_line, plain
 from mailauth.dovecot.logstamp import Stamps
 from mailauth.dovecot.loguse import of_use
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.dovecot.redact import redacted
 from mailauth.errors import CannotObserve
 from mailauth.visible import is_visible
@@ -366,3 +366,20 @@ def test_who_reads_a_log_is_nobody(tmp_path: Path) -> None:
     log.write_bytes(gzip.compress(line))
     log.chmod(0o600)
     assert read_logs(Reading((log,))).failures == 1
+
+
+def test_a_line_of_auth_behind_that_of_the_login_process_is_the_same_failure() -> None:
+    """Dovecot's log process reads each process for itself: on a busy machine the second may come first."""
+    auth = "Nov 30 23:00:00 auth: Info: passwd-file(alice,127.0.0.1,<s1>): Password mismatch"
+    left = (
+        "Nov 30 23:00:00 imap-login: Info: Disconnected: Connection closed (auth failed, 1 attempts"
+        " in 2 secs): user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1, secured, session=<s1>"
+    )
+    for order in ((auth, left), (left, auth)):
+        events = [(event, 1) for line in order if (event := parse_line(line.encode(), Stamps(NOW)))]
+        assert len(events) == len(order)
+        census = count(events)
+        assert (census.failures, census.unexplained) == (1, 0), order
+        (pair,) = census.pairs.values()
+        assert pair.count == 1
+        assert {why for why, times in (pair.whys or {}).items() if times} == {Why.MISMATCH}
