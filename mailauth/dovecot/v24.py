@@ -188,21 +188,9 @@ def config_version(tree: conf.Block, version: Version) -> Version:
 
 
 def effective(tree: conf.Block, block: conf.Block, name: str) -> str:
-    """The value of setting ``name`` inside ``block``: its own, in any of its spellings, or the global one.
-
-    doveconf prints ssl_client_ca_file as ``ssl_client { ca_file = ... }``, wherever it was written, and
-    beside that the global default (2.4.1).
-    """
-    own = _own(block, name) or _of_filter(tree, name)
+    """The value of setting ``name`` inside ``block``: its own, in any of its spellings, or the global one."""
+    own = _own(block, name)
     return tree.get(name) if own is None else own.value
-
-
-_FILTERS = ("ssl_client",)
-
-
-def _of_filter(tree: conf.Block, name: str) -> conf.Setting | None:
-    inner = (one for one in tree.blocks if one.kind in _FILTERS and name.startswith(f"{one.kind}_"))
-    return next((found for one in inner if (found := one.find(name.removeprefix(f"{one.kind}_")))), None)
 
 
 def _own(block: conf.Block, name: str) -> conf.Setting | None:
