@@ -81,9 +81,8 @@ def _say(told: CheckReport, form: str) -> None:
         click.echo(_shown(told, form), nl=False)
         sys.stdout.flush()
     except OSError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # Python would try once more as it ends
+        # Python would try once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
