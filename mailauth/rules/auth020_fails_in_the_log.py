@@ -77,7 +77,6 @@ def _keeps_unknown(configured: Configured) -> bool:
 
 
 def _perhaps_the_cache(log: UserInLog, check: PasswordCheck, name: UserName | None) -> Problem:
-    command = shlex.join(("mailauth", "diagnose", "--login", "-p", name.given if name else "USER"))
     now = (
         " The store has the user now, with this password: it came later, or auth's cache (auth_cache_size)"
         " still says that there is no such user, for as long as auth_cache_negative_ttl."
@@ -88,7 +87,8 @@ def _perhaps_the_cache(log: UserInLog, check: PasswordCheck, name: UserName | No
         because=(log, check),
         certainty=Certainty.LIKELY,
         remedy=remedy(
-            summary=f"A real login shows whether it still fails: {command}. If it does, flush the cache.",
+            summary=f"A real login shows whether it still fails: {_a_login(name)}."
+            " If it does, flush the cache.",
             commands=(("doveadm", "auth", "cache", "flush"),),
         ),
     )
@@ -98,13 +98,12 @@ def _undecided_by_what_is_stored(log: UserInLog, lookups: LookedUp | None, name:
     """Words of passdbs that mailauth looks into: nothing that it found there explains them."""
     told = log.of_clients
     says = f"{log_case.of_user(told)} The log has no login of this user that worked after them."
-    command = shlex.join(("mailauth", "diagnose", "--login", "-p", name.given if name else "USER"))
     if told.whys <= _TYPED:
         says += " Nothing is wrong with what is stored, as far as that shows without the password."
-        summary = f"Try the right password: {command}. If it logs in, the client sends another one."
+        summary = f"Try the right password: {_a_login(name)}. If it logs in, the client sends another one."
     else:
         says += " The checks found nothing of that now."
-        summary = f"A real login shows whether it still fails: {command}."
+        summary = f"A real login shows whether it still fails: {_a_login(name)}."
     return Problem(
         says=says,
         because=(log, *((lookups,) if lookups else ())),
@@ -112,3 +111,8 @@ def _undecided_by_what_is_stored(log: UserInLog, lookups: LookedUp | None, name:
         severity=Severity.NOTE,
         remedy=remedy(summary=summary, commands=(LOG_FIND,)),
     )
+
+
+def _a_login(name: UserName | None) -> str:
+    """The command that decides."""
+    return shlex.join(("mailauth", "diagnose", "--login", "-p", name.given if name else "USER"))
