@@ -1,9 +1,12 @@
 """What the rules about the way through the passdbs share: the setting that leads it on, or ends it there."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from mailauth.dovecot import username
 from mailauth.dovecot.authconfig import Passdb
-from mailauth.evidence import AuthFile, AuthStart, Said, Startup, Step
+from mailauth.errors import CannotObserve
+from mailauth.evidence import AuthFile, AuthStart, Configured, Said, Startup, Step, UserName
 
 _LEADS = {
     Said.OK: "result_success",
@@ -25,6 +28,13 @@ def setting(passdb: Passdb, step: Step) -> str:
         return ""
     short = name == "result_success" and {"pass"} == {"pass", name} & dict(passdb.places).keys()
     return _placed("pass = yes" if short else f"{name} = {value}", passdb.place_of(name, "pass"))
+
+
+def changed_by(configured: Configured, name: UserName) -> tuple[str, ...]:
+    """The settings that make another name of the one that was given, where that can be told."""
+    with suppress(CannotObserve):
+        return username.changed_by(name.given, configured.config, "imap")
+    return ()
 
 
 def stops_auth(start: AuthStart | None, files: Sequence[AuthFile]) -> tuple[tuple[AuthStart, ...], str]:

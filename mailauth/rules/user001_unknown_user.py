@@ -16,13 +16,10 @@ What to do
 """
 
 import re
-from contextlib import suppress
 
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.dovecot.drivers import Question
-from mailauth.dovecot.username import changed_by
 from mailauth.dovecot.variables import OF_THE_NAME, used
-from mailauth.errors import CannotObserve
 from mailauth.evidence import (
     Configured,
     DirectoryAnswers,
@@ -98,10 +95,8 @@ def unknown_user(
 
 
 def _settings(configured: Configured | None, name: UserName) -> str:
-    with suppress(CannotObserve):
-        changed = changed_by(name.given, configured.config, "imap") if configured else ()
-        return " and ".join(changed) or "auth_username_format and similar settings"
-    return "auth_username_format and similar settings"
+    changed = passdb_case.changed_by(configured, name) if configured else ()
+    return " and ".join(changed) or "auth_username_format and similar settings"
 
 
 def _with_its_domain(configured: Configured | None) -> Remedy | None:

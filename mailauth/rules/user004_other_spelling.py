@@ -18,12 +18,13 @@ What to do
 
 from contextlib import suppress
 
-from mailauth.dovecot.username import changed_by, normalise
+from mailauth.dovecot.username import normalise
 from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Configured, LookedUp, NearName, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Part, Setting, remedy
+from mailauth.rules import passdb_case
 
 
 @rule(
@@ -46,7 +47,7 @@ def other_spelling(configured: Configured, name: UserName, lookups: LookedUp) ->
             certainty=Certainty.PROVEN,
             remedy=Remedy(summary="Keep the right query, and remove the other one; then reload."),
         )
-    changed = _changed_by(configured, name)
+    changed = passdb_case.changed_by(configured, name)
     made = f", made of {name.given!r}" if name.given != name.looked_up else ""
     made += f" by {' and '.join(changed)}" if made and changed else ""
     made += "".join(f" ({one.passdb} asked for {one.asked_for})" for one in lookups.answers if one.asked_for)
@@ -124,7 +125,7 @@ def _remedy(configured: Configured, name: UserName, near: NearName) -> Remedy:
     careful = "Every user is looked up so, also those whom Dovecot finds now."
     _, at, domain = near.name.partition("@")
     if near.name == name.given:
-        changed = _changed_by(configured, name)
+        changed = passdb_case.changed_by(configured, name)
         if char := _refused_then(configured, name, changed):
             return Remedy(
                 summary=f"Store the user as {name.looked_up!r}; or empty auth_username_translation, and add"
@@ -167,12 +168,6 @@ _UNCHANGED: dict[tuple[str, ...], str] = {
     ("auth_default_domain",): "Have Dovecot add no domain.",
     ("auth_username_translation",): "Have Dovecot leave the characters of the name as they are.",
 }
-
-
-def _changed_by(configured: Configured, name: UserName) -> tuple[str, ...]:
-    with suppress(CannotObserve):
-        return changed_by(name.given, configured.config, "imap")
-    return ()
 
 
 def _refused_then(configured: Configured, name: UserName, changed: tuple[str, ...]) -> str:
