@@ -19,6 +19,7 @@ from mailauth.dovecot.version import Version
 from mailauth.errors import CannotObserve
 from mailauth.lab import STORES, Lab, MariaDB, Postgres, builds
 from mailauth.lab.databases import Server
+from mailauth.stores import libldap
 
 # A machine's proofs are those of its own Dovecot; .ci/run is on a Debian of each dialect.
 _DIALECTS = ("2.3.19.1", "2.4.1")
@@ -99,6 +100,20 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(50_000)  # as the command line itself has it
     gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_connection_of_the_tests_own_process() -> Iterator[None]:
+    """A process keeps the first settings of TLS that its libldap reads, as do its children: see apart."""
+    ours, connected = os.getpid(), libldap.connected
+
+    def guarded(*args: Any) -> Any:
+        assert os.getpid() != ours, "a test that uses libldap itself does so apart"
+        return connected(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(libldap, "connected", guarded)
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

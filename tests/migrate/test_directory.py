@@ -27,6 +27,7 @@ from mailauth.stores.directory_table import DirectoryTable
 from mailauth.stores.swaps import Key, Row, Swap
 from tests.cli.running import ROOT
 from tests.migrate.conftest import secret
+from tests.stores.apart import apart
 
 MakeLab = Callable[..., Lab]
 WRITER, WORD = "cn=writer,dc=lab", "of the writer"
@@ -233,6 +234,7 @@ def stops(one: Commands) -> str:
 
 
 @pytest.mark.dovecot("< 2.4")
+@apart
 def test_only_what_was_seen_is_exchanged(lab: MakeLab, tmp_path: Path, dovecot_version: str) -> None:
     """Other writers, several values, odd names; then servers that take no change, or make others of it."""
     with commands(lab, tmp_path, dovecot_version) as one:

@@ -14,6 +14,7 @@ import pytest
 
 from mailauth.stores import libldap
 from tests.cli.running import ROOT
+from tests.stores.apart import apart
 from tests.stores.test_garbage import _COLUMN, _END, _FINE, _GREETING, _packets
 from tests.stores.test_nonsense import _SETTINGS, _row, _told
 from tests.stores.test_unending import Talk, server
@@ -132,8 +133,7 @@ def _number(asked: bytes) -> int:
 @contextmanager
 def linked(talk: Talk) -> Iterator[libldap.Connection]:
     library = libldap.load()
-    if library is None:
-        pytest.skip("needs libldap")
+    assert library
     with (
         server(talk) as port,
         libldap.connected(library, f"ldap://127.0.0.1:{port}", "never", (), 30) as link,
@@ -170,6 +170,7 @@ def _large_value(number: int) -> bytes:
     [_large_value, lambda number: _message(number, _result(0x65, 51, b"x" * 100_000_000))],
     ids=["value", "diagnosticMessage"],
 )
+@apart
 def test_a_directory_with_one_large_message(
     way: Callable[[libldap.Connection], object], answer: Callable[[int], bytes]
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_directory_with_one_large_message(
         way(link)
 
 
+@apart
 def test_a_directory_that_never_ends_its_entries() -> None:
     """They come one by one, whatever the size of the page; the last never comes."""
 

@@ -18,6 +18,7 @@ from mailauth.stores import libldap, mysql_client
 from mailauth.stores.database import NotChangedError, ServerDownError
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.mysql_table import Mysql
+from tests.stores.apart import apart
 from tests.stores.test_unending import server
 
 _QUERY = "SELECT password FROM users"
@@ -128,14 +129,14 @@ def test_no_answer_of_postgresqls() -> None:
             pass
 
 
+@apart
 def test_no_answer_of_a_directorys() -> None:
     def talk(link: socket.socket, _done: Event) -> None:
         link.recv(4096)
         link.sendall(b"\x30\x84\xff\xff\xff\xff\x02\x01\x01\x61")
 
     library = libldap.load()
-    if library is None:
-        pytest.skip("needs libldap")
+    assert library
     with (
         server(talk) as port,
         pytest.raises(libldap.LdapError),

@@ -15,6 +15,7 @@ from mailauth.stores import database, libldap, mysql, mysql_table, pgsql, pgsql_
 from mailauth.stores.database import NotChangedError
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.swaps import Swap
+from tests.stores.apart import apart
 from tests.stores.test_unending import server
 
 _SECONDS = 2.0
@@ -139,10 +140,11 @@ def empty_pages(link: socket.socket, _done: Event) -> None:
 
 
 @pytest.mark.parametrize("how", [half_a_search, empty_pages])
+@apart
 def test_pages_of_a_directory(how: Callable[[socket.socket, Event], None]) -> None:
     """As a migration reads and counts them, without a limit of time for all."""
-    if (library := libldap.load()) is None:
-        pytest.skip("needs libldap")
+    library = libldap.load()
+    assert library
     with (
         server(how) as port,
         libldap.connected(library, f"ldap://127.0.0.1:{port}", "never", (), 1) as link,

@@ -27,6 +27,7 @@ from mailauth.probes.scene import Scene
 from mailauth.stores import ask_directory, libldap, sql
 from mailauth.stores.directed import Directed
 from mailauth.stores.store import Failing
+from tests.stores.apart import apart
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("doveconf", path=builds.SEARCH), reason="needs root and a Dovecot"
@@ -190,13 +191,13 @@ def silent_after_starttls(link: socket.socket, done: Event) -> None:
     [("ldaps", lambda _, done: done.wait()), ("ldaps", half_a_hello), ("ldap", silent_after_starttls)],
     ids=["silent", "slow", "starttls"],
 )
+@apart
 def test_a_directory_that_never_ends_its_handshake(
     monkeypatch: pytest.MonkeyPatch, scheme: str, talk: Talk
 ) -> None:
     monkeypatch.setattr(libldap, "_LATER", 0.5)
     library = libldap.load()
-    if library is None:
-        pytest.skip("needs libldap")
+    assert library
     with (
         server(talk) as port,
         libldap.connected(library, f"{scheme}://127.0.0.1:{port}", "never", (), 1) as link,
