@@ -1,7 +1,7 @@
-"""A number and what it counts: "1 row", "2 rows"."""
+"""A number and what it counts: "1 row", "2,000 rows"."""
 
 
 def counted(number: int, what: str, plural: str = "s", *, verb: tuple[str, str] = ("", "")) -> str:
     """``verb``: what one does, and what several do; it stands behind."""
     does = verb[0 if number == 1 else 1]
-    return f"{number} {what}{'' if number == 1 else plural}{f' {does}' if does else ''}"
+    return f"{number:,} {what}{'' if number == 1 else plural}{f' {does}' if does else ''}"

@@ -6,8 +6,8 @@ from mailauth.check.asked import Server
 from mailauth.check.kept_counts import ROWS, Counted, survey
 from mailauth.check.outcome import CheckLine, Metric, Outcome, Status, ago, outcome
 from mailauth.check.watched import watched
+from mailauth.counted import counted
 from mailauth.finding import Trait
-from mailauth.rules import store_case
 
 NAME = ROWS
 # How many of these rows there are is no number of broken ones.
@@ -33,7 +33,7 @@ def check_rows(server: Server, so_far: Callable[[Outcome], None]) -> Outcome:
         locked = sum(one.fates.get("locked", 0) for one in kept.stores)
         total = sum(sum(one.fates.values()) for one in kept.stores)
         but = f", {locked:,} of them locked" if locked else ""
-        said.append(CheckLine(Status.OK, f"{store_case.rows(total)}: all sound{but}"))
+        said.append(CheckLine(Status.OK, f"{counted(total, 'row')}: all sound{but}"))
     if kept.stores:
         said.append(CheckLine(Status.OK, f"counted {ago(kept.age)}, in {kept.seconds:.2f} s"))
     return outcome(NAME, [*said, *kept.not_counted(server.asked.survey_age)], metrics)

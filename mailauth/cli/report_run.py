@@ -19,6 +19,7 @@ from mailauth.cli.shared.given import without
 from mailauth.cli.shared.output import exit_status
 from mailauth.cli.shared.progress import counting
 from mailauth.cli.shared.secrets import read_password
+from mailauth.counted import counted
 from mailauth.diagnose_all import Checkup, look_at_all
 from mailauth.diagnosing import Looked, Target, look
 from mailauth.dovecot.doveadm import Installation, chosen
@@ -67,17 +68,17 @@ def report(
         click.echo(text, nl=False)
     else:
         _write(Path(output), text.encode(), force=force)
-        click.echo(f"{output}: {_counted(page)}")
+        click.echo(f"{output}: {_findings(page)}")
         for one in page.unseen:
             click.echo(f"not looked at: {one.part}: {one.reason}")
     sys.exit(status)
 
 
-def _counted(page: Page) -> str:
+def _findings(page: Page) -> str:
     """No findings are not all of it where something was not looked at."""
     found, undecided = len(page.findings), len(page.undecided)
-    told = f"{found} finding{'' if found == 1 else 's'}"
-    return f"{told}, {undecided} rule{'' if undecided == 1 else 's'} undecided." if undecided else f"{told}."
+    told = counted(found, "finding")
+    return f"{told}, {counted(undecided, 'rule')} undecided." if undecided else f"{told}."
 
 
 def _look(

@@ -11,6 +11,7 @@ import click
 from mailauth import overdue
 from mailauth.cli.commands import help_text
 from mailauth.cli.log_run import of_this_dovecot
+from mailauth.counted import counted
 from mailauth.dovecot import containers
 from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.containers import Runs
@@ -126,7 +127,7 @@ def _ask(found: Sequence[Runs]) -> str:
 def _passdbs(config: AuthConfig) -> str:
     names = ", ".join(one.driver for one in config.passdbs)
     many = len(config.passdbs)
-    return f"{many} passdb{'' if many == 1 else 's'}: {names}." if many else "It has no passdb."
+    return f"{counted(many, 'passdb')}: {names}." if many else "It has no passdb."
 
 
 def _log(dovecot: Installation, config: AuthConfig, say: Callable[[str], None]) -> str:

@@ -1,5 +1,6 @@
 """The report's pictures as numbers: the template draws them.  Lengths are parts of 100."""
 
+from mailauth.counted import counted
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.fitting import Fits, PassdbFit, ServiceFit
 from mailauth.records import dataclass
@@ -47,7 +48,7 @@ def stores_chart(store: StoreReport, number: int) -> Chart:
     bars = tuple(
         Bar(
             _cut(one.hash or "nothing"),
-            f"{_rows(one.rows)}, {one.fate}",
+            f"{counted(one.rows, 'row')}, {one.fate}",
             (Segment(0, max(100 * one.rows / most, 0.5), _FATES[one.fate]),),
         )
         for one in shown
@@ -102,7 +103,3 @@ def _end(one: ServiceFit) -> int:
 def _cut(text: str) -> str:
     text = text.removesuffix("...")
     return text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…"
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -1,5 +1,6 @@
 """A load as text and as a JSON schema."""
 
+from mailauth.counted import counted
 from mailauth.load.result import Counts, Knee, Latency, LoadResult, LoadStep, Sample
 from mailauth.render.load_attack import attack_lines
 from mailauth.render.load_words import REASONS, ms, rate_text, reasons_text
@@ -63,7 +64,7 @@ def _asked(result: LoadResult) -> str:
         warm = result.warm_up_counts
         bad = f", {warm.bad} went wrong: {reasons_text(warm)}" if warm.bad else ""
         told.append(f"after {result.warm_up:g} s of warm-up ({warm.sent} sent{bad})")
-    told.append(f"{result.users} user{'s' if result.users != 1 else ''}")
+    told.append(counted(result.users, "user"))
     if result.wrong:
         told.append(f"{result.wrong:.0%} with a wrong password")
     return ", ".join(told)

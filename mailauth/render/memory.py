@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from mailauth.counted import counted
 from mailauth.dovecot.sizes import show_size
 from mailauth.memory.measure import Measured, Spread
 from mailauth.memory.records import ShowReport
@@ -44,7 +45,7 @@ def measured_lines(measured: Measured, predicted: int) -> Iterable[str]:
 
 def spread_text(time: Spread) -> str:
     """All of the spread, never a bare mean."""
-    runs = f"{time.runs} run{'' if time.runs == 1 else 's'}"
+    runs = counted(time.runs, "run")
     return f"least {ms(time.least)}, median {ms(time.median)}, p95 {ms(time.p95)} of {runs}"
 
 

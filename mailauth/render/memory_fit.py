@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mailauth.counted import counted
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.fitting import Bite, Fits, PassdbFit, ServiceFit
 from mailauth.memory.records import FitReport
@@ -19,21 +20,22 @@ def fit_text(report: FitReport) -> str:
 
 
 def _passdb(one: PassdbFit, report: FitReport) -> Iterator[str]:
-    counted = one.census
-    if counted is None:
+    census = one.census
+    if census is None:
         yield f"{one.passdb}: UNDECIDED: {one.problem}"
         return
-    yield f"{one.passdb}: {_rows(counted.rows)} in {counted.place}"
+    yield f"{one.passdb}: {counted(census.rows, 'row')} in {census.place}"
     rows = [
-        (f"  {each.shown}", _rows(each.rows), show_size(each.footprint.first))
-        for each in counted.sets[:_MOST_SETS]
+        (f"  {each.shown}", counted(each.rows, "row"), show_size(each.footprint.first))
+        for each in census.sets[:_MOST_SETS]
     ]
     if rows:
         yield from columns(("  the largest hashes", "", "takes"), rows)
     else:
         yield "  no hash there takes memory worth mentioning."
-    if counted.unreadable:
-        yield f"  {_rows(counted.unreadable)} can never match, whatever the memory: mailauth hash show -."
+    if census.unreadable:
+        never = counted(census.unreadable, "row")
+        yield f"  {never} can never match, whatever the memory: mailauth hash show -."
     if one.problem:
         yield f"  UNDECIDED: {one.problem}"
     for service in one.services:
@@ -61,12 +63,12 @@ def _service(one: ServiceFit) -> Iterator[str]:
     elif one.fits is Fits.TIGHT:
         yield (
             f"    TIGHT: {show_size(-one.spare)} short of what is surely enough for every login;"
-            f" {_rows(one.rows_short)} concerned."
+            f" {counted(one.rows_short, 'row')} concerned."
         )
     else:
         yield (
             f"    DOES NOT FIT: {show_size(-one.spare)} short;"
-            f" {_rows(one.rows_short)} cannot log in, with the right password."
+            f" {counted(one.rows_short, 'row')} cannot log in, with the right password."
         )
     if one.falls_back and one.fits is not Fits.YES:
         yield "    logins work: Dovecot looks the user up again."
@@ -109,7 +111,3 @@ def _bite(one: Bite) -> Iterator[str]:
     }[one.bites]
     yield f"    {ceiling.what}: {show_size(max(ceiling.free, 0))} free of {show_size(ceiling.limit)}; {says}"
     yield f"      {ceiling.source}"
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"

@@ -12,12 +12,12 @@ What to do
     Raise vsz_limit of the service named, or make smaller hashes: mailauth memory recommend.
 """
 
+from mailauth.counted import counted
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.evidence import Configured, StoreMemory
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.memory.fitting import PassdbFit, ServiceFit, limits_of
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
-from mailauth.rules import store_case
 
 
 @rule(
@@ -52,7 +52,7 @@ def _short(fit: PassdbFit, one: ServiceFit) -> str:
     assert largest
     process = one.process
     return (
-        f"{fit.passdb}: {one.rows_short:,} of {store_case.rows(fit.census.rows)} do not fit into"
+        f"{fit.passdb}: {one.rows_short:,} of {counted(fit.census.rows, 'row')} do not fit into"
         f" {process.service}; the largest, {largest.shown}, takes {show_size(largest.footprint.always)},"
         f" the idle process {show_size(process.idle)}, and it may grow to {show_limit(process.live)}."
     )

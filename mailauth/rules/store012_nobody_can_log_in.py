@@ -17,10 +17,10 @@ A new passwd-file without users, where no other passdb is, is a risk; an empty s
 that has users is not reported.  Fields such as nopassword in the passdb or its query need no password.
 """
 
+from mailauth.counted import counted
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.evidence import Configured, Surveyed, Surveys
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, Trait, rule
-from mailauth.rules import store_case
 
 # With these a passdb verifies no password
 _WITHOUT_PASSWORD = frozenset({"EXTERNAL", "ANONYMOUS", "GSSAPI", "GSS-SPNEGO", "OAUTHBEARER", "XOAUTH2"})
@@ -71,7 +71,7 @@ def _says(one: Surveyed) -> str:
         return "it has no row"
     if one.survey.rows == 1:
         return "its only row has no password"
-    return f"none of its {store_case.rows(one.survey.rows)} has a password"
+    return f"none of its {counted(one.survey.rows, 'row')} has a password"
 
 
 def _advice(one: Surveyed) -> str:

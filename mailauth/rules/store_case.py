@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from mailauth.counted import counted
 from mailauth.evidence import Surveyed, Surveys
 from mailauth.finding import Certainty, Problem, Remedy
 from mailauth.hashes.damaged import Kind
@@ -51,10 +52,6 @@ def damage(
     )
 
 
-def rows(number: int) -> str:
-    return f"{number:,} row{'' if number == 1 else 's'}"
-
-
 def plans(surveys: Surveys, found: Found, action: Callable[[list[HashClass]], str]) -> list[Words]:
     """One plan for each store that has such rows and is no system's: passwd(1) changes those."""
     several = len(surveys.stores) > 1
@@ -85,7 +82,9 @@ def _store(store: Surveyed, classes: list[HashClass], why: Callable[[HashClass],
     ]
     if more := ordered[_CAUSES:]:
         parts.append(f"{sum(_sum(alike) for _, alike in more):,} for {len(more)} other reasons")
-    return f"{store.passdb.label}: {_sum(classes):,} of {rows(store.survey.rows)}: {'; '.join(parts)}."
+    return (
+        f"{store.passdb.label}: {_sum(classes):,} of {counted(store.survey.rows, 'row')}: {'; '.join(parts)}."
+    )
 
 
 def _sum(classes: Iterable[HashClass]) -> int:

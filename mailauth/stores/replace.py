@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailauth import lines
+from mailauth.counted import counted
 from mailauth.errors import Refused
 from mailauth.records import dataclass
 from mailauth.stores import lock_owner
@@ -51,7 +52,7 @@ class Place:
         count = self.status.st_nlink - 1
         if not count:
             return ()
-        more = f"{count} more hard link{'' if count == 1 else 's'}"
+        more = counted(count, "more hard link")
         return (f"{self.shown} has {more}: names under which the old content stays.",)
 
     def reader(self) -> BinaryIO:
