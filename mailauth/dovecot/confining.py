@@ -11,7 +11,6 @@ numbers of system calls: Linux arch/x86/entry/syscalls/syscall_64.tbl, include/u
 import ctypes
 import errno
 import os
-import platform
 import re
 import resource
 import signal
@@ -288,7 +287,7 @@ def filter_code(refused: Mapping[str, tuple[int | None, int | None]], *, loads: 
 
     ``loads``: whether code may be mapped.
     """
-    column, machine = _MACHINES.get(platform.machine(), (0, 0))
+    column, machine = _MACHINES.get(os.uname().machine, (0, 0))
     if not machine:
         return b""
 

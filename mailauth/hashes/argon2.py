@@ -11,12 +11,13 @@ import re
 import secrets
 
 from mailauth.errors import UsageError
+from mailauth.expressions import expression
 from mailauth.hashes import libsodium, strength
 from mailauth.hashes.encoding import BASE64, base64_decode_leniently, base64_encode
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Memory, Params, Password, Scheme, Verdict
 from mailauth.hashes.libraries import argon2
 
-_WELL_FORMED = re.compile(
+_WELL_FORMED = expression(
     rb"\$argon2(id?)\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,9})"
     rb"\$([A-Za-z0-9+/]*)\$([A-Za-z0-9+/]*)"
 )
@@ -95,7 +96,7 @@ def _no(reason: str, position: int, *, cut: bool = False) -> Flaw:
 
 
 _ORDER = tuple(
-    (name, meaning, re.compile(re.escape(lead) + name + b"=([0-9]*)"))
+    (name, meaning, expression(re.escape(lead) + name + b"=([0-9]*)"))
     for lead, name, meaning in (
         (b"$", b"v", "version"),
         (b"$", b"m", "memory"),
@@ -103,7 +104,7 @@ _ORDER = tuple(
         (b",", b"p", "lanes"),
     )
 )
-_RUN = re.compile(rb"[A-Za-z0-9+/]*")
+_RUN = expression(rb"[A-Za-z0-9+/]*")
 
 
 def _why_not(text: bytes) -> Params | Flaw:  # noqa: C901 - libsodium's decoder, step by step

@@ -8,6 +8,7 @@ Lengths: Dovecot 2.3.19.1 and 2.4.1 src/auth/password-scheme.c and src/lib-auth/
 
 import re
 
+from mailauth.expressions import expression
 from mailauth.hashes.encoding import BASE64, CRYPT64, base64_decode
 from mailauth.hashes.foreign_found import Found, no, yes
 from mailauth.records import dataclass
@@ -174,9 +175,9 @@ def like_a_digest(text: bytes) -> bool:
 
 
 _B64 = (28, 44, 88)  # characters of SHA-1, SHA-256 and SHA-512
-_MIXED = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
-_SALT_BESIDE = re.compile(rb"[0-9A-Fa-f]{32,128}[:$|].{1,128}|.{1,128}[:$|][0-9A-Fa-f]{32,128}", re.DOTALL)
-_MARKED = re.compile(
+_MIXED = expression(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])")
+_SALT_BESIDE = expression(rb"[0-9A-Fa-f]{32,128}[:$|].{1,128}|.{1,128}[:$|][0-9A-Fa-f]{32,128}", re.DOTALL)
+_MARKED = expression(
     rb"""\$[A-Za-z0-9_,.=@-]{0,32}\$ | \{[A-Za-z0-9.@_-]{2,40}(?:\}.{6}|\Z) | \{\s*" | _[./0-9A-Za-z]{19}\Z
         | [0-9]\|\$ | [\\$]{2} | (?:sha1|md[45])[ ][0-9]+[ ].{16} | [\w+/]{14,}={1,2}\Z
         | (?:pbkdf2|scrypt|bcrypt|argon2|sha[0-9]*|md[45]|hmac|ssha[0-9]*|smd5|crypt|des|nt|ntlm|unsalted)
@@ -188,18 +189,18 @@ _MARKED = re.compile(
         | otp-(?:md[45]|sha1)[ ] | -----BEGIN[ ]""",
     re.VERBOSE | re.IGNORECASE,
 )
-_WRITTEN_OVER = re.compile(rb"(?i)%24|&#0*36;|&#x0*24;|&dollar;|\\\$|\\u0024|\\x24|=24.{1,40}=24")
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")  # nobody types one: what a line end belongs to was damaged
+_WRITTEN_OVER = expression(rb"(?i)%24|&#0*36;|&#x0*24;|&dollar;|\\\$|\\u0024|\\x24|=24.{1,40}=24")
+_CONTROL = expression(rb"[\x00-\x1f\x7f]")  # nobody types one: what a line end belongs to was damaged
 _AROUND = b" \t\r\n\v\f\0\"'`"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _RAW = (16, 20, 24, 28, 32, 48, 64)  # bytes of digests, and of what is encrypted in blocks
 _LONG = 40  # characters of base64: nobody's password, whatever it holds
-_FOLDED = re.compile(rb"[A-Za-z0-9+/._-]{40,}={0,2}")
+_FOLDED = expression(rb"[A-Za-z0-9+/._-]{40,}={0,2}")
 
 
 _OF_64 = (16, 22, 27, 32, 38)  # characters: 12 bytes (Cisco's PIX and ASA), 16, 20, 24, 28
-_ALPHABET = re.compile(rb"[A-Za-z0-9+/._-]+")  # of base64, of URLs, of crypt(3)
-_PIECE = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[+/.]+")  # - and _ stand between words
+_ALPHABET = expression(rb"[A-Za-z0-9+/._-]+")  # of base64, of URLs, of crypt(3)
+_PIECE = expression(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[+/.]+")  # - and _ stand between words
 _A_PIECE = 4  # characters, on the average: a word's at least
 
 
@@ -244,7 +245,7 @@ def at_random(text: bytes) -> bool:
 
 LEAST = 13
 """Characters of the shortest hash that mail software stores (docs/decisions/405)."""
-_PIECES = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^-_ ]", re.DOTALL)
+_PIECES = expression(rb"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^-_ ]", re.DOTALL)
 
 
 def by_chance(text: bytes) -> bool:
@@ -291,17 +292,17 @@ def _is_text(text: bytes) -> bool:
         return not any(byte < 32 or 127 <= byte < 160 for byte in text)
 
 
-_LOCKED = re.compile(
+_LOCKED = expression(
     rb"""[*!]{1,4} | \*?LK\*? | \*LK\*.* | \*?NP\*? | x | \*[01]
        | [*!]{1,2}(?:\{[A-Za-z0-9.-]{2,20}\})?\$\S{10,} | [*!]{1,2}\{[A-Za-z0-9.-]{2,20}\}\S*
        | [*!]{1,2}(?:LOCKED|DISABLED|locked|disabled)[*!]{0,2} | !!\S{13,}""",
     re.VERBOSE,
 )
-_BETWEEN = re.compile(rb"[^A-Za-z0-9+/=]+")
-_HEX_DIGEST = re.compile(rb"(?=.*[0-9])(?:[0-9a-f]{32,}|[0-9A-F]{32,})")
-_BASE64_DIGEST = re.compile(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{22,}={0,2}")
-_DOMINO = re.compile(rb"\([GH][A-Za-z0-9+/]{19,}\)")  # Lotus Domino's salted forms
-_MYSQL = re.compile(rb"\*[0-9A-Fa-f]{40}")
+_BETWEEN = expression(rb"[^A-Za-z0-9+/=]+")
+_HEX_DIGEST = expression(rb"(?=.*[0-9])(?:[0-9a-f]{32,}|[0-9A-F]{32,})")
+_BASE64_DIGEST = expression(rb"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{22,}={0,2}")
+_DOMINO = expression(rb"\([GH][A-Za-z0-9+/]{19,}\)")  # Lotus Domino's salted forms
+_MYSQL = expression(rb"\*[0-9A-Fa-f]{40}")
 
 
 def locked(text: bytes) -> bool:

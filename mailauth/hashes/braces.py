@@ -1,13 +1,12 @@
 """The braces around a scheme's name, where they are broken: "[MD5-CRYPT]$1$...", "{ARGON2ID$argon2id$..."."""
 
-import re
-
+from mailauth.expressions import expression
 from mailauth.hashes import accepts
 from mailauth.hashes.schemes import SCHEMES, lookup
 
 _NAME = rb"[ ]*([A-Za-z0-9][A-Za-z0-9.-]*)[ ]*"
-_OTHER = re.compile(rb"[\[(<{]" + _NAME + rb"[\])>}]")  # both there, one of them or both of another kind
-_HALF = re.compile(rb"()" + _NAME + rb"(?:[}\]]|:(?=\$))|[{\[]" + _NAME + rb"(?=\$)")
+_OTHER = expression(rb"[\[(<{]" + _NAME + rb"[\])>}]")  # both there, one of them or both of another kind
+_HALF = expression(rb"()" + _NAME + rb"(?:[}\]]|:(?=\$))|[{\[]" + _NAME + rb"(?=\$)")
 _LONGEST_FIRST = sorted((scheme.name for scheme in SCHEMES), key=len, reverse=True)
 
 

@@ -1,12 +1,12 @@
 """CRAM-MD5, HMAC-MD5, DIGEST-MD5 and OTP: what challenge-response mechanisms need stored."""
 
 import hmac
-import re
 import secrets
 import struct
 from collections.abc import Callable
 
 from mailauth.errors import UsageError
+from mailauth.expressions import expression
 from mailauth.hashes.digest import seconds as one_round
 from mailauth.hashes.digest import shape
 from mailauth.hashes.digests import md4, md5, md5_state, sha1
@@ -70,7 +70,7 @@ def _generate_digest(password: Password, user: str, _options: dict[str, int | st
     return digest_a1(user, password.text)
 
 
-_OTP = re.compile(
+_OTP = expression(
     rb"(?P<algorithm>[^ \t]*)[ \t](?P<step>-?[0-9]{1,30})[ \t]"
     rb"(?P<seed>[0-9A-Za-z]{0,16}) (?P<hex>[0-9A-Fa-f \t]*)"
 )

@@ -7,6 +7,7 @@ what it writes. Source: libxcrypt 4.4.33 lib/crypt-*.c, lib/alg-yescrypt-common.
 import re
 from collections.abc import Callable
 
+from mailauth.expressions import expression
 from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import Flaw, Params, Verdict
 from mailauth.hashes.md5crypt import surplus, trailing
@@ -15,7 +16,7 @@ from mailauth.records import dataclass
 _SALT = rb"[^\x00-\x20\x7f-\xff!*:;$\\]"
 _PLAIN = CRYPT64 + b"$"
 Values = dict[str, int | str]
-_BAD = re.compile(rb"[^\x21-\x7e]|[!*:;\\]")  # check_badsalt_chars()
+_BAD = expression(rb"[^\x21-\x7e]|[!*:;\\]")  # check_badsalt_chars()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def kind_of(text: bytes) -> Form | None:
 
 
 def _by(pattern: bytes, params: Callable[[re.Match[bytes]], Params]) -> Callable[[bytes], Params | None]:
-    compiled = re.compile(pattern)
+    compiled = expression(pattern)
 
     def read(text: bytes) -> Params | None:
         found = compiled.fullmatch(text)
@@ -106,7 +107,7 @@ def decode64_uint32(text: bytes, at: int, least: int) -> tuple[int, int] | None:
 
 
 def _yescrypt(kind: str) -> Callable[[bytes], Params | None]:
-    tail = re.compile(rb"\$([./0-9A-Za-z]*)\$[./0-9A-Za-z]{43}")
+    tail = expression(rb"\$([./0-9A-Za-z]*)\$[./0-9A-Za-z]{43}")
 
     def read(text: bytes) -> Params | None:
         at = len(kind)
@@ -151,7 +152,7 @@ def _le30(text: bytes) -> int:
     return sum(CRYPT64.index(char) << 6 * i for i, char in enumerate(text))
 
 
-_FORM_7 = re.compile(
+_FORM_7 = expression(
     rb"\$7\$([./0-9A-Za-z])([./0-9A-Za-z]{5})([./0-9A-Za-z]{5})([./0-9A-Za-z$]*)\$[./0-9A-Za-z]{43}"
 )
 

@@ -5,6 +5,7 @@ Each function is certain or says nothing.
 
 import re
 
+from mailauth.expressions import expression
 from mailauth.hashes import accepts, bcrypt, braces, mend
 from mailauth.hashes.bare import may_be_hash
 from mailauth.hashes.damaged import Kind
@@ -19,7 +20,7 @@ _ARGON2 = of_family("argon2")
 _SCRAM = of_family("scram-sha-1", "scram-sha-256")
 _CRYPT = tuple(one.name for one in SCHEMES if one.library == "libcrypt")
 _LABELS: tuple[tuple[re.Pattern[bytes], str, tuple[str, ...]], ...] = tuple(
-    (re.compile(pattern, re.DOTALL), scheme, takers)
+    (expression(pattern, re.DOTALL), scheme, takers)
     for pattern, scheme, takers in (
         (rb"\$argon2(?:id|d)\$", "ARGON2ID", _ARGON2),
         (rb"\$argon2i\$", "ARGON2I", _ARGON2),
@@ -35,7 +36,7 @@ _LABELS: tuple[tuple[re.Pattern[bytes], str, tuple[str, ...]], ...] = tuple(
 )
 _TAKERS = {scheme: takers for _, scheme, takers in _LABELS}
 
-_HASHED = re.compile(
+_HASHED = expression(
     rb"""[\s"'`]* [\[({<]? (?:[A-Za-z0-9.-]{2,20}[\])}>:])? (?:\{[A-Za-z0-9.-]{2,20})?
         (?:\{[A-Za-z0-9.-]{2,20}\})? [\s"'`]* (?:[$\\]?) (?:
         \$argon2(?:id|i|d)\$ | \$2[a-z]?\$[0-9]{2}\$.{20} | \$[156]\$[^$]{0,40}\$.{10}
@@ -44,11 +45,11 @@ _HASHED = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_NAMED = re.compile(
+_NAMED = expression(
     rb"[\s\"'`]+\{[A-Za-z0-9.-]{2,20}\}[A-Za-z0-9+/=$.]{20}|\{[A-Za-z0-9.-]{2,20}\}[\s\"'`]*\S{20}"
 )
 
-MARKED = re.compile(
+MARKED = expression(
     rb"\{|\$[A-Za-z0-9-]+\$|\*[0-9A-Fa-f]{40}|pbkdf2|scrypt|bcrypt|argon2|[123]\||sha1\$|md5\$|grub\.|SCRAM-"
 )
 """What begins so is no base64 and no hex: only then is another software's format certain."""
@@ -336,7 +337,7 @@ def is_des(payload: bytes) -> bool:
     return mixed and not re.match(rb"[A-Za-z][a-z]+[0-9./]+$", payload)
 
 
-_NEVER_TEXT = re.compile(rb"[!*]|x$|\*LK\*|NP$|\{|\$|[0-9A-Fa-f]{16,}$|[0-9]+,", re.IGNORECASE)
+_NEVER_TEXT = expression(rb"[!*]|x$|\*LK\*|NP$|\{|\$|[0-9A-Fa-f]{16,}$|[0-9]+,", re.IGNORECASE)
 
 
 def is_text(payload: bytes) -> bool:

@@ -4,9 +4,10 @@ import base64
 import binascii
 import re
 
+from mailauth.expressions import expression
 from mailauth.hashes.foreign_found import Found, no, none, yes
 
-_ARGON2 = re.compile(
+_ARGON2 = expression(
     rb"\$argon2(id|i|d)\$(?:v=(\d+)\$)?([a-z0-9=,A-Z+/]+)\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)"
 )
 

@@ -7,10 +7,10 @@ such a string is malformed, which is again how ``doveadm pw -t`` judges.
 Nothing here keeps state: all of it may be called from many threads.
 """
 
-import re
 from dataclasses import replace
 
 from mailauth.errors import UsageError
+from mailauth.expressions import expression
 from mailauth.hashes import accepts
 from mailauth.hashes.allowance import here
 from mailauth.hashes.encoding import BASE64, base64_decode, base64_encode, first_foreign, hex_decode
@@ -28,7 +28,7 @@ from mailauth.hashes.schemes import SCHEMES, Entry, by_head, lookup
 
 Release = tuple[int, ...]
 
-_PBKDF2_BARE = re.compile(rb"\$1\$[^$]*\$[0-9]+\$[0-9A-Fa-f]{40}")
+_PBKDF2_BARE = expression(rb"\$1\$[^$]*\$[0-9]+\$[0-9A-Fa-f]{40}")
 _WIDTHS = (
     20,
     25,

@@ -8,12 +8,13 @@ import hashlib
 import hmac
 import re
 
+from mailauth.expressions import expression
 from mailauth.hashes import encoding
 from mailauth.hashes.digests import md5
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 from mailauth.hashes.pbkdf2 import salt_text
 
-_WELL_FORMED = re.compile(rb"\$1\$([^$]{0,8})\$[./0-9A-Za-z]{21}[./01]", re.DOTALL)
+_WELL_FORMED = expression(rb"\$1\$([^$]{0,8})\$[./0-9A-Za-z]{21}[./01]", re.DOTALL)
 _ORDER = ((0, 6, 12), (1, 7, 13), (2, 8, 14), (3, 9, 15), (4, 10, 5))
 
 

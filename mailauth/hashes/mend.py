@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
 
+from mailauth.expressions import expression
 from mailauth.hashes import accepts, bcrypt, braces, judge, notation
 from mailauth.hashes.encoding import BASE64, base64_decode, hex_decode
 from mailauth.hashes.foreign import convert
@@ -131,7 +132,7 @@ _BY_LOOK = (
 )
 
 
-_COMPILED = tuple((re.compile(pattern, re.DOTALL), name) for pattern, name in _BY_LOOK)
+_COMPILED = tuple((expression(pattern, re.DOTALL), name) for pattern, name in _BY_LOOK)
 
 
 def _second(_name: bytes | None, payload: bytes) -> Iterator[tuple[bytes, str]]:

@@ -3,8 +3,7 @@
 diagnose, checkup, audit, check, migrate and ``hash show`` all ask here, so that they say the same.
 """
 
-import re
-
+from mailauth.expressions import expression
 from mailauth.hashes import bare, judge
 from mailauth.hashes.damage import classify
 from mailauth.hashes.damaged import Damage, Fate, Reader, fate
@@ -72,4 +71,4 @@ def _perhaps(stored: bytes, parsed: Hash | Flaw) -> tuple[str, ...]:
     return tuple(one.what for one in bare.likely(text)) or ("another program's hash, or a damaged one",)
 
 
-_SCHEME = re.compile(rb"\{([A-Za-z0-9.-]{2,20})\}")
+_SCHEME = expression(rb"\{([A-Za-z0-9.-]{2,20})\}")

@@ -9,21 +9,22 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
+from mailauth.expressions import expression
 from mailauth.hashes.encoding import BASE64, base64_decode, base64_encode, hex_decode
 from mailauth.hashes.schemes import SCHEMES, lookup
 
-_INVISIBLE = re.compile("[\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]")
+_INVISIBLE = expression("[\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]")
 _CONTROL = bytes([*range(1, 9), *range(14, 32), 127])
-_PLAIN = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})?(?:\$[a-z0-9-]{1,10}[$,]\S{20,}|\S{24,})")
-_CRYPTED = re.compile(rb"\$(?:argon2id?|2[abxy]|[156]|y|gy|7)\$\S{20,}")
-_HASH = re.compile(rb"(?:\{[A-Za-z0-9.-]{2,20}\})\S{20,}|" + _CRYPTED.pattern)
-_NAMED = re.compile(rb"\{([A-Za-z0-9.-]{2,20})\}([^\r\n]+)[\r\n]*")
+_PLAIN = expression(rb"(?:\{[A-Za-z0-9.-]{2,20}\})?(?:\$[a-z0-9-]{1,10}[$,]\S{20,}|\S{24,})")
+_CRYPTED = expression(rb"\$(?:argon2id?|2[abxy]|[156]|y|gy|7)\$\S{20,}")
+_HASH = expression(rb"(?:\{[A-Za-z0-9.-]{2,20}\})\S{20,}|" + _CRYPTED.pattern)
+_NAMED = expression(rb"\{([A-Za-z0-9.-]{2,20})\}([^\r\n]+)[\r\n]*")
 _CUTS = (
-    (re.compile(rb"b(['\"])(.+)\1", re.DOTALL), "it is written as Python writes bytes: b'...'"),
-    (re.compile(rb"\[\s*(\")(.+)\"\s*\]", re.DOTALL), "it is written as JSON"),
+    (expression(rb"b(['\"])(.+)\1", re.DOTALL), "it is written as Python writes bytes: b'...'"),
+    (expression(rb"\[\s*(\")(.+)\"\s*\]", re.DOTALL), "it is written as JSON"),
 )
 
-_JSON = re.compile(rb"\\(?:([/\"])|u00([2-7][0-9A-Fa-f]))")
+_JSON = expression(rb"\\(?:([/\"])|u00([2-7][0-9A-Fa-f]))")
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

@@ -4,10 +4,10 @@ Each row is from the software's own source or manual.  A name stands for the for
 that one store may hold several.  Where Dovecot has no such hash, that is said, and the string is left.
 """
 
-import re
 from dataclasses import field
 
 from mailauth.errors import UsageError
+from mailauth.expressions import expression
 from mailauth.hashes.bare import is_des, is_hex, may_be_hash
 from mailauth.hashes.encoding import base64_encode, hex_decode
 from mailauth.hashes.foreign_found import Found, no, yes
@@ -83,7 +83,7 @@ def named(name: str) -> Origin:
     return found
 
 
-_HEX_AND_SALT = re.compile(rb"([0-9A-Fa-f]{32}):([^:]{1,128})")
+_HEX_AND_SALT = expression(rb"([0-9A-Fa-f]{32}):([^:]{1,128})")
 
 
 def reading(text: bytes, name: str) -> Found | None:
@@ -101,7 +101,7 @@ def reading(text: bytes, name: str) -> Found | None:
     return None
 
 
-_FORMED = re.compile(rb"[A-Za-z0-9+/=._:-]+")
+_FORMED = expression(rb"[A-Za-z0-9+/=._:-]+")
 
 
 def is_password(text: bytes, name: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
+from mailauth.expressions import expression
 from mailauth.hashes.encoding import base64_encode
 from mailauth.hashes.passport_parts import Pieces
 
@@ -20,7 +21,7 @@ def as_is(prefix: bytes = b"") -> Writer:
 
 
 _C64 = rb"[./0-9A-Za-z]"
-_USUAL = re.compile(
+_USUAL = expression(
     rb"\$1\$%b{1,8}\$%b{22}|\$[56]\$(?:rounds=\d+\$)?%b{1,16}\$%b{43,86}|\$sha1\$\d+\$%b{1,64}\$%b{28}|_%b{19}|%b{13}"
     % ((_C64,) * 8)
 )

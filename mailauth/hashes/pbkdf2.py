@@ -5,15 +5,15 @@ Source: pbkdf2_verify() in Dovecot 2.3.19.1 src/auth/password-scheme-pbkdf2.c. T
 
 import hashlib
 import hmac
-import re
 import secrets
 
 from mailauth.errors import UsageError
+from mailauth.expressions import expression
 from mailauth.hashes import strength
 from mailauth.hashes.encoding import CRYPT64, first_foreign
 from mailauth.hashes.hash import MATCH, MISMATCH, Flaw, Judgement, Params, Password, Scheme, Verdict
 
-_WELL_FORMED = re.compile(rb"\$1\$([^$]*)\$([0-9]{1,20})\$([0-9A-Fa-f]{40})")
+_WELL_FORMED = expression(rb"\$1\$([^$]*)\$([0-9]{1,20})\$([0-9A-Fa-f]{40})")
 _HEX = b"0123456789ABCDEFabcdef"
 _U32 = 0xFFFF_FFFF
 _SIZE = 20

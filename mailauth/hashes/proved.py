@@ -5,10 +5,10 @@ no time are tried.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
 
+from mailauth.expressions import expression
 from mailauth.hashes import judge
 from mailauth.hashes.bare import is_hex, readings
 from mailauth.hashes.digests import md4
@@ -138,7 +138,7 @@ def _cut(text: bytes, made: bytes, what: str) -> Iterator[Proof]:
             yield Proof(f"{what}, cut off: {len(text)} of {len(whole)} characters", cut=True)
 
 
-_PARTED = re.compile(rb"([^:$|]{1,128})[:$|]([^:$|]{1,128})")
+_PARTED = expression(rb"([^:$|]{1,128})[:$|]([^:$|]{1,128})")
 
 
 def _beside(text: bytes, word: bytes, digest: Digest, what: str, name: str) -> Iterator[Proof]:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
+from mailauth.expressions import expression
 from mailauth.hashes.bare import hexed, in_base64, is_des
 from mailauth.hashes.foreign_found import Found, no, yes
 from mailauth.hashes.hash import Password
@@ -100,8 +101,8 @@ def form_of(text: bytes) -> str:
     return ""
 
 
-_PARTED = re.compile(rb"([^:$|]{1,128})[:$|]([^:$|]{1,128})")
-_SALT_FIRST = re.compile(rb".{1,32}?([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})", re.DOTALL)
+_PARTED = expression(rb"([^:$|]{1,128})[:$|]([^:$|]{1,128})")
+_SALT_FIRST = expression(rb".{1,32}?([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})", re.DOTALL)
 
 
 def of_sample(sample: Iterable[tuple[str, bytes, Password]]) -> Proofs:

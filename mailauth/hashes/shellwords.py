@@ -4,12 +4,12 @@ Source: POSIX.1-2017, Shell Command Language, 2.2 Quoting and 2.3 Token Recognit
 nobody sets become nothing, and so does what a command in backquotes prints.
 """
 
-import re
 from dataclasses import field
 
+from mailauth.expressions import expression
 from mailauth.records import dataclass
 
-_NAME = re.compile(r"\$(?:\{[^}]*\}|\([^)]*\)|[A-Za-z_]\w*|[0-9*@#?!$-])")
+_NAME = expression(r"\$(?:\{[^}]*\}|\([^)]*\)|[A-Za-z_]\w*|[0-9*@#?!$-])")
 _ENDS = frozenset(";&|<>()\n")
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+from mailauth.expressions import expression
 from mailauth.hashes.shellwords import words
 
 Way = tuple[str, Callable[[str], str]]
@@ -50,7 +51,7 @@ def _backslashes(text: str) -> str:
 
 _YES, _NO = ("y", "yes", "on", "true"), ("n", "no", "off", "false")
 _LONGEST = 40  # characters of a number
-_FLOAT = re.compile(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,2})?")
+_FLOAT = expression(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,2})?")
 
 
 def _truths(text: str) -> Iterator[str]:
