@@ -100,7 +100,7 @@ def import_(
         asks = stack.enter_context(Stop()).asked
         bulk.Import(table, users, naming, check, workers, journal, report, tell, asks, batch, pace).run()
     flush(where, named, report.new if do_it else 0)
-    _told(report, table.place, journal.head if journal else None, as_json, verify_only)
+    _told(report, table.place, journal.head if journal else None, as_json, check.goal)
 
 
 def _asked(goal: Goal) -> None:
@@ -151,14 +151,14 @@ def _journal(where: Where, table: Table, goal: object, seal: Sealing, overwrite:
     return fresh_journal(where, table, rules, seal)
 
 
-def _told(report: Imported, place: str, head: Head | None, as_json: bool, verifying: bool) -> None:
+def _told(report: Imported, place: str, head: Head | None, as_json: bool, goal: Goal | None) -> None:
     name = head.id if head else ""
     if as_json:
         click.echo(to_json(import_report(report, place, name)))
     else:
         key = str(own_key(head) or "") if head else ""
         back = taking_back(name) if name else ""
-        click.echo(import_text(report, place, back, verifying=verifying, key=key), nl=False)
+        click.echo(import_text(report, place, back, goal=goal, key=key), nl=False)
     if report.stopped:
         sys.exit(130)
     if report.no_store:

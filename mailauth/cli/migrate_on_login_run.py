@@ -91,6 +91,8 @@ def enable(
     must_fit(order := order_for(dovecot, found, settings))
     for note in must_be_writable(dovecot, found, length_of(order), bind):
         click.echo(f"mailauth: note: {note}", err=True)
+    if most := settings.goal.reads:
+        click.echo(f"mailauth: note: {settings.scheme} reads the first {most} bytes of a password", err=True)
     switch = switching.to_enable(settings, found, dovecot)
     if not do_it:
         _show(switch, dovecot, as_json)

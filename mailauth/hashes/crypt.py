@@ -153,15 +153,19 @@ def generate_crypt(password: Password, user: str, options: dict[str, int | str])
     return _made(password, setting, kind)
 
 
-def reads(params: Params) -> int | None:
-    """Bytes of a password that count.
+_MADE = {"CRYPT": "2y", "DES-CRYPT": "DES"}  # the kind of a new hash
+
+
+def reads(name: str, params: Params) -> int | None:
+    """Bytes of a password that count; without parameters, those of a new hash.
 
     Source: crypt(5); BF_set_key() in Dovecot 2.3.19.1 and 2.4.1 src/(auth|lib-auth)/crypt-blowfish.c.
     """
     values = dict(params)
-    if str(values.get("kind", "")) in ("2a", "2b", "2x", "2y"):
+    kind = values.get("kind", "" if params else _MADE.get(name, ""))
+    if str(kind) in ("2a", "2b", "2x", "2y"):
         return bcrypt.LONGEST
-    return 8 * int(values["blocks"]) if values.get("kind") == "DES" else None
+    return 8 * int(values.get("blocks", 1)) if kind == "DES" else None
 
 
 def called(name: str, params: Params) -> str:
@@ -185,7 +189,7 @@ SCHEMES = tuple(
         about=about,
         library="libcrypt",
         called=lambda params, name=name: called(name, params),  # type: ignore[misc]
-        reads=reads,
+        reads=lambda params, name=name: reads(name, params),  # type: ignore[misc]
         strength=strength.crypt,
         families=("crypt",),
     )

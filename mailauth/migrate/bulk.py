@@ -44,6 +44,7 @@ class Imported:
     named: dict[Checked, list[str]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     not_kept: int = 0  # old strings that are in no journal: plaintexts
+    cut: int = 0  # new hashes that read only the beginning of the password
     stopped: bool = False
     problem: str = ""  # what ended it before its time
     no_store: bool = False  # the problem is that the store, or the cluster, did not answer
@@ -123,7 +124,9 @@ class Import:
         wanted: list[Swap] = []
         outcomes: dict[Key, Checked] = {}
         proven: set[Key] = set()  # whose old string is a hash, as the password has shown
+        goal = self.check.goal
         for (known, row), (outcome, new, why) in zip(pairs, answers, strict=True):
+            self.report.cut += outcome in NEW and goal is not None and goal.cuts(known.password)
             if not new:
                 self.report.add(outcome, 1, row.user, why)
             elif not utf8(row.key):

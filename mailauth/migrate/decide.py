@@ -318,7 +318,10 @@ def _rehash(stored: bytes, seen: Judged, rule: Rule, wishes: Wishes) -> Decision
     if password is None or (rule.schemes and not _of(seen.parsed, rule.schemes)):
         return None
     scheme = seen.parsed.scheme.name if isinstance(seen.parsed, Hash) else "PLAIN"
-    return Decision(rule.action, f"{{{scheme}}}...", f"{{{wishes.goal.scheme}}}", password=password)
+    new = f"{{{wishes.goal.scheme}}}"
+    if wishes.goal.cuts(password):
+        new += f", which reads the first {wishes.goal.reads} bytes of the password"
+    return Decision(rule.action, f"{{{scheme}}}...", new, password=password)
 
 
 def _of(parsed: Hash | Flaw, schemes: tuple[str, ...]) -> bool:

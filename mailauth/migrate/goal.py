@@ -1,7 +1,8 @@
 """What the hashes are to become, and whether one is there already."""
 
-from mailauth.hashes import Hash
+from mailauth.hashes import Hash, Password
 from mailauth.hashes.making import Order, profile
+from mailauth.hashes.schemes import named
 from mailauth.hashes.strength import Level
 from mailauth.records import dataclass
 
@@ -12,6 +13,16 @@ class Goal:
 
     scheme: str = "ARGON2ID"
     options: tuple[tuple[str, int | str], ...] = tuple(profile("owasp").items())
+
+    @property
+    def reads(self) -> int | None:
+        """Bytes of a password that a new hash reads; None: all."""
+        scheme = named(self.scheme)
+        return scheme.reads(()) if scheme else None
+
+    def cuts(self, password: Password) -> bool:
+        """Whether a new hash would read only the beginning of this password."""
+        return self.reads is not None and len(password.raw) > self.reads
 
     def order(self, dovecot: tuple[int, ...], limit: int | None, idle: int) -> Order:
         """The order for a new hash that this Dovecot can verify within this limit.  Sizes in bytes."""

@@ -214,7 +214,7 @@ def report_text(report: Report, head: Head, again: str, back: str, key: str = ""
         lines.append(f"  ENDED: {report.problem}")
     if report.stopped or report.problem:
         lines.append(f"  go on: {again}")
-    elif head.state is State.APPLIED:
+    elif head.state is State.APPLIED and head.keys:
         lines.append(f"  take it back: {back}")
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
     return _text(lines, f"  go on: {again}", f"  take it back: {back}")

@@ -2,6 +2,7 @@
 
 from mailauth.counted import counted
 from mailauth.migrate.bulk import Imported
+from mailauth.migrate.goal import Goal
 from mailauth.migrate.listed_user import DONE, NEW, Checked
 from mailauth.records import dataclass
 from mailauth.schema import schema_of
@@ -27,6 +28,7 @@ class ImportReport:
     named: dict[str, list[str]]
     reasons: dict[str, int]
     not_kept: int
+    cut: int
     stopped: bool
     problem: str
     seconds: float
@@ -45,6 +47,7 @@ def import_report(found: Imported, place: str, name: str) -> ImportReport:
         named={one.name.lower(): found.named[one] for one in Checked if one in found.named},
         reasons=dict(found.reasons),
         not_kept=found.not_kept,
+        cut=found.cut,
         stopped=found.stopped,
         problem=found.problem,
         seconds=round(found.seconds, 3),
@@ -56,10 +59,10 @@ def import_schema() -> dict[str, object]:
     return schema_of(ImportReport)
 
 
-def import_text(found: Imported, place: str, back: str, *, verifying: bool, key: str = "") -> str:
+def import_text(found: Imported, place: str, back: str, *, goal: Goal | None, key: str = "") -> str:
     """``back``: the command that takes it back; "" where there is no journal.
 
-    ``verifying``: nothing else was asked for.
+    ``goal``: None where the passwords were only verified.
     ``key``: the file of the migration's own key, where that is there.
     """
     told = f"; {found.seconds:.1f} s, {found.lines / found.seconds:.0f} lines/s" if found.seconds else ""
@@ -67,6 +70,11 @@ def import_text(found: Imported, place: str, back: str, *, verifying: bool, key:
     command = f"  take it back: {back}"
     if found.not_kept:
         lines.append(f"  kept in no journal: {found.not_kept} of the old strings (plaintexts)")
+    if goal and found.cut:
+        lines.append(
+            f"  note: {counted(found.cut, 'password', verb=('is', 'are'))} longer than the new scheme reads"
+            f" ({goal.reads} bytes); only these count at a login"
+        )
     if found.problem:
         lines.append(f"  ENDED: {found.problem}")
     if found.stopped or found.problem:
@@ -75,7 +83,7 @@ def import_text(found: Imported, place: str, back: str, *, verifying: bool, key:
     if back and found.new:
         lines.append(command)
         lines += [f"  its journal is sealed to {key}: without that file, no undo"] if key else []
-    elif not back and not verifying:
+    elif not back and goal:
         lines.append("Nothing was changed; --apply does it.")
     return "".join(f"{one if one == command else visible(one)}\n" for one in lines)
 

@@ -1,5 +1,7 @@
 """What a plan says of a string that stays as it is, and how a number is said."""
 
+from pathlib import Path
+
 import pytest
 
 from mailauth.counted import counted
@@ -7,6 +9,7 @@ from mailauth.hashes import Password, generate
 from mailauth.hashes.damaged import Reader
 from mailauth.migrate.decide import Action, Rule, Wishes, decide
 from mailauth.migrate.goal import Goal
+from tests.cli.running import mailauth
 
 PREFIX = (Rule(Action.PREFIX),)
 
@@ -39,3 +42,27 @@ def test_one_is_one() -> None:
         "1 address is",
         "2 addresses are",
     ]
+
+
+def test_a_password_that_the_new_scheme_reads_in_part_is_named(tmp_path: Path) -> None:
+    """Bcrypt reads 72 bytes.  A migration that changes nothing leaves nothing to take back."""
+    long = "80-bytes-" + "x" * 71
+    users, file = tmp_path / "users", tmp_path / "list.csv"
+    users.write_text(f"a:{{PLAIN}}{long}\nb:{{PLAIN}}short one\n")
+    file.touch(0o600)
+    file.write_text(f"a,{long}\nb,short one\n")
+    at = ("--url", f"passwd-file:{users}")
+
+    def run(*words: str) -> str:
+        return mailauth("migrate", *words, *at, MAILAUTH_STATE=str(tmp_path / "state")).stdout
+
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\naction = "rehash"\n[goal]\nscheme = "BLF-CRYPT"\ncost = 4\n')
+    planned = [line.split() for line in run("plan", "--rules", str(rules)).splitlines()]
+    by_user = {line[-1]: " ".join(line) for line in planned if line[:1] == ["rehash"]}
+    assert ("72 bytes" in by_user["a"], "72 bytes" in by_user["b"]) == (True, False)
+    words = ("import", str(file), "--scheme", "BLF-CRYPT", "--cost", "4")
+    assert "1 password is longer than the new scheme reads (72 bytes)" in run(*words)
+    assert "1 password is longer than the new scheme reads (72 bytes)" in run(*words, "--apply")
+    nothing = run("apply", "--rules", str(rules), "--apply")
+    assert ("changed 0" in nothing, "take it back" in nothing) == (True, False), nothing
