@@ -50,6 +50,7 @@ class Plan:
     nulls: int
     lines: tuple[Line, ...]
     too_long: int  # rows whose new string the column would cut
+    not_utf8: int  # rows that would be changed if their keys were UTF-8
     width: int | None
     twice: tuple[str, ...] = ()
     bad_lines: tuple[int, ...] = ()
@@ -127,7 +128,7 @@ def plan(
     """
     until, stopped = time.monotonic() + seconds, False
     counts, decider = Counts(names), Decider(wishes)
-    too_long = 0
+    too_long = not_utf8 = 0
     for rows in pages(table, None, page):
         for row in rows:
             if row.stored is None:
@@ -141,8 +142,11 @@ def plan(
             length = made if decision.password else len(decision.new or b"")
             cut = table.width is not None and length > table.width
             too_long += cut
+            left = "the column would cut the new string" if cut else ""
+            if decision.action and not utf8(row.key):
+                not_utf8, left = not_utf8 + 1, _NOT_UTF8
             if each:
-                _told(each, row.user, decision, cut=cut)
+                _told(each, row.user, decision, left)
             if stopped := not counts.rows % _LOOK and time.monotonic() > until:
                 break
         tell(counts.rows, 0)
@@ -154,6 +158,7 @@ def plan(
         counts.nulls,
         tuple(counts.lines()),
         too_long,
+        not_utf8,
         table.width,
         tuple(getattr(table, "twice", ())[:_NAMED]),
         tuple(getattr(table, "bad", ())[:_NAMED]),
@@ -166,9 +171,10 @@ def plan(
     )
 
 
-def _told(each: Each, user: str, decision: Decision, *, cut: bool) -> None:
+def _told(each: Each, user: str, decision: Decision, left: str) -> None:
+    """``left``: why the row stays as it is though a rule would change it."""
     if decision.action:
-        what, why = decision.what, "the column would cut the new string" if cut else ""
+        what, why = decision.what, left
     elif decision.unsure:
         what, why = "left", f"may be {decision.unsure}"
     else:
@@ -319,25 +325,15 @@ class Applier:
         return swaps
 
     def _sayable(self, swaps: list[Swap]) -> list[Swap]:
-        """Without those that cannot be said in a journal, or in SQL; they are named."""
+        """Without those whose key cannot be said in a journal; they are named."""
         try:
             msgspec.msgpack.encode([one.row.key for one in swaps])
-            b"".join([one.new for one in swaps]).decode()
         except UnicodeError:
-            return [one for one in swaps if self._can_be_said(one)]
+            for one in swaps:
+                if not utf8(one.row.key):
+                    self._left(one.row, _NOT_UTF8)
+            return [one for one in swaps if utf8(one.row.key)]
         return swaps
-
-    def _can_be_said(self, one: Swap) -> bool:
-        if not utf8(one.row.key):
-            self._left(one.row, _NOT_UTF8)
-            return False
-        try:
-            one.new.decode()
-        except UnicodeDecodeError:
-            if self.wishes.reader.prefixing:
-                self._left(one.row, "the stored string is not UTF-8")
-                return False
-        return True
 
     def _written(
         self, done: Future[Swapped], swaps: Sequence[Swap], secret: frozenset[Key], rows: int

@@ -151,7 +151,9 @@ def _in_the_way(plan: Plan) -> Iterator[str]:
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
-    """What was not looked at."""
+    """What stays as it is, and what was not looked at."""
+    if plan.not_utf8:
+        yield f"  NOT UTF-8 {plan.not_utf8:>8}  user's name or row's key: left"
     if plan.passed_over:
         yield f"  lines that were not judged: {'; '.join(plan.passed_over)}"
     if plan.stopped:

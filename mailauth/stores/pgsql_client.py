@@ -39,16 +39,34 @@ def connect(
                 raise pgsql_errors.of_connect(why, parameters, ended) from None
             link = _pooled(parameters, autocommit=autocommit, read_only=read_only)
             later = False
-        if link.info.encoding == "ascii":  # a database of SQL_ASCII: its text would come as bytes
-            link.close()
-            parameters["client_encoding"] = "UTF8"
-            link = psycopg.connect(**parameters, autocommit=autocommit or later)
+        if link.info.encoding == "ascii":  # a database of SQL_ASCII, say
+            _as_bytes(link)
         if later:
             link.execute(f"SET {_READ_ONLY} = on")
             link.autocommit = autocommit
     except (psycopg.Error, UnicodeError) as why:
         raise pgsql_errors.of_connect(why, parameters) from None
     return link
+
+
+def _as_bytes(link: Any) -> None:
+    """Text is whatever bytes are stored, as Dovecot gets them; the driver's own loader would give no str.
+
+    With client_encoding UTF8 the server refuses a row that is something else.  Source: PostgreSQL's manual,
+    "Character Set Support", SQL_ASCII.
+    """
+
+    class FromBytes(psycopg.adapt.Loader):
+        def load(self, data: Any) -> str:
+            return bytes(data).decode("utf-8", "surrogateescape")
+
+    class ToBytes(psycopg.adapt.Dumper):
+        def dump(self, obj: str) -> bytes:
+            return obj.encode("utf-8", "surrogateescape")
+
+    for kind in ("text", "varchar", "bpchar", "name", 0):
+        link.adapters.register_loader(kind, FromBytes)
+    link.adapters.register_dumper(str, ToBytes)
 
 
 def _pooled(parameters: dict[str, Any], *, autocommit: bool, read_only: bool) -> Any:

@@ -62,7 +62,8 @@ class Pgsql:
     server's is the slowest part otherwise.
     """
 
-    mark = raw = "%s"
+    mark = "%s"
+    raw = "convert_from(%s, 'SQL_ASCII')"  # such bytes are in a database without an encoding only
     version: tuple[str, ...]
     apart = True
 
@@ -348,12 +349,17 @@ def _added(swaps: Sequence[Swap]) -> str | None:
     return added.decode("ascii", "strict") if added.isascii() else None
 
 
-def _array(values: Sequence[str | None]) -> str:
+def _array(values: Sequence[str | bytes | None]) -> str:
     """PostgreSQL's text for an array; psycopg's own takes ten times as long for a long one."""
     if None in values:
         return "{" + ",".join("NULL" if value is None else _array((value,))[1:-1] for value in values) + "}"
-    texts = cast("Sequence[str]", values)
-    joined = '","'.join(texts)
+    try:
+        texts = cast("Sequence[str]", values)
+        joined = '","'.join(texts)
+    except TypeError:  # some are not UTF-8
+        return _array(
+            [one.decode("utf-8", "surrogateescape") if type(one) is bytes else one for one in values]
+        )
     if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
         joined = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in texts)
     return f'{{"{joined}"}}'

@@ -95,7 +95,7 @@ class Sqlite:
                     if found and as_bytes(found[0]) == one.row.stored:
                         same.append(one)
                 self._link.executemany(
-                    f"UPDATE {names.table} SET {names.column} = ? WHERE {those}",  # noqa: S608 - the same
+                    f"UPDATE {names.table} SET {names.column} = {self.raw} WHERE {those}",  # noqa: S608 - the same
                     [(one.value, *one.row.key) for one in same],
                 )
                 now = {}

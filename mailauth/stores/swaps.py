@@ -40,9 +40,12 @@ class Swap(msgspec.Struct, frozen=True, gc=False):
         return None if self.null else self.new
 
     @property
-    def value(self) -> str | None:
-        """The same, for a statement."""
-        return None if self.null else self.new.decode()
+    def value(self) -> str | bytes | None:
+        """The same, for a statement: bytes where it is not UTF-8."""
+        try:
+            return None if self.null else self.new.decode()
+        except UnicodeDecodeError:
+            return self.new
 
     def __repr__(self) -> str:
         return f"Swap({self.row!r})"

@@ -16,7 +16,7 @@ from mailauth.stores.conditions import columns
 from mailauth.stores.databases import DATABASES
 from mailauth.stores.kinds import of_kind
 from mailauth.stores.nonsense import named, naming
-from mailauth.stores.query import PlainSelect, columns_of_the_user, simple
+from mailauth.stores.query import PlainSelect, columns_of_the_user, parts_of_tables, read, simple
 from mailauth.stores.store import as_bytes
 from mailauth.stores.swaps import (
     Engine,
@@ -226,12 +226,16 @@ def opened(source: SqlSource, *, reading: bool = False) -> SqlTable:
 
 
 def _not_one(source: SqlSource) -> str:
-    form = "SELECT user, password FROM table, with the table's own names"
-    if source.query_place:
-        return f"{source.query_place}: give one column of one table as it is: {form}."
+    form = "SELECT name, pw AS password FROM table, with the table's own names"
+    select = read(source.query)
+    why = "does not read one column of one table as it is"
+    if select and not select.column:
+        why = "has no column AS password"
+    elif select and "." not in select.column and len(parts_of_tables(select.tables)) > 1:
+        why = f"reads several tables, and does not say which of them has {select.column}"
     return (
-        f"{source.place}: this query does not read one column of one table, so mailauth cannot tell what to"
-        f" write; name them with --rows-query ({form})."
+        f"{source.query_place or source.place}: this query {why}, so mailauth cannot tell what to write; give"
+        f" --rows-query '{form}'."
     )
 
 

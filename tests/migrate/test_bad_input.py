@@ -83,6 +83,38 @@ def test_sqlite_rows_that_are_not_utf_8(tmp_path: Path) -> None:
     assert report["rows"]["failed"] == ["a\ufffd"]
 
 
+def test_plaintexts_that_are_not_utf_8_come_back(tmp_path: Path) -> None:
+    """An undo of them stopped at the first such row, though it had promised all."""
+    base = tmp_path / "users.sqlite"
+    with closing(sqlite3.connect(base)) as link:
+        link.execute("CREATE TABLE users (userid TEXT PRIMARY KEY, password TEXT)")
+        for pair in ((b"a", b"p\xe4sswort"), (b"b", b"{PLAIN}p\xe4ss"), (b"\xe4", b"never")):
+            link.execute("INSERT INTO users VALUES (CAST(? AS TEXT), CAST(? AS TEXT))", pair)
+        link.commit()
+        before = link.execute("SELECT hex(userid), hex(password), typeof(password) FROM users").fetchall()
+        words = ("--rows-query", "SELECT userid AS user, password FROM users", "--json")
+        done = json.loads(
+            apply(
+                tmp_path,
+                f"sqlite://{base}",
+                *words,
+                "--default-scheme",
+                "PLAIN",
+                "--rehash",
+                "SSHA512",
+                status=1,
+            )
+        )
+        assert (done["report"]["written"], done["report"]["failed"]) == (2, 1)
+        undone = mailauth(
+            *("migrate", "undo", done["id"], "--url", f"sqlite://{base}", *words, "--apply"),
+            MAILAUTH_STATE=str(tmp_path / "state"),
+        )
+        assert json.loads(undone.stdout)["report"]["written"] == 2, undone.stderr
+        now = link.execute("SELECT hex(userid), hex(password), typeof(password) FROM users").fetchall()
+    assert now == before
+
+
 def test_a_trigger_that_refuses_every_change(tmp_path: Path) -> None:
     base = tmp_path / "users.sqlite"
     with closing(sqlite3.connect(base)) as link:

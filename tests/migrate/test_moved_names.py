@@ -158,11 +158,13 @@ def test_the_two_columns_of_a_rows_query_are_the_user_and_the_password(migrated:
     assert one.lab.login("ann", word).ok
     one.at("undo", done["id"], *rows, "--apply")
     assert one.lab.login("ann", word).ok
-    said = one.run(
-        "plan", "--prefix", *one.pid, "--rows-query", "SELECT email, NULL AS password FROM people",
-        status=1, told=True,
-    )  # fmt: skip
-    assert "give one column of one table as it is" in said
+    for asked, says in (
+        ("email, NULL AS password FROM people", "does not read one column of one table as it is"),
+        ("email, active, pw FROM people", "has no column AS password"),
+        ("email, pw AS password FROM people, domains", "does not say which of them has pw"),
+    ):
+        rows = ("--rows-query", f"SELECT {asked}")
+        assert says in one.run("plan", "--prefix", *one.pid, *rows, status=1, told=True)
 
 
 def test_values_of_sqlite_that_are_no_text_are_said_before(migrated: Make) -> None:

@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pymysql
 import pytest
 
+from mailauth.hashes import Password, Verdict, verify
 from mailauth.lab import Lab, Postgres
 from mailauth.lab.ports import Ports
 from mailauth.lab.settings import LabPlace
@@ -205,38 +207,47 @@ def test_behind_pgbouncer(migrated: Make, mode: str) -> None:
 
 
 def test_a_database_without_an_encoding(tmp_path: Path) -> None:
+    """Whatever bytes are there, as Dovecot gets them; a name that is not UTF-8 is left, as the plan says."""
     with Postgres() as server:
-        name = "bytes"
+        name, odd = "bytes", {b"latin": b"p\xe4sswort", b"m\xfcller": b"another"}
         server.execute(
             f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
         )
         url = f"postgresql://lab:{server.password}@127.0.0.1:{server.port}/{name}"
-        with psycopg.connect(url) as link:
-            link.execute("CREATE TABLE users (userid TEXT PRIMARY KEY, password TEXT)")
+
+        def run(*words: str, status: int) -> Any:
+            at = ("--url-fd", "0", "--rows-query", "SELECT userid, password FROM users")
+            state = str(tmp_path / "state")
+            done = mailauth("migrate", *words, "--json", *at, feed=url, MAILAUTH_STATE=state)
+            assert done.returncode == status, done.stdout + done.stderr
+            return json.loads(done.stdout)
+
+        def rows() -> dict[bytes, bytes]:
+            asked = "SELECT convert_to(userid, 'SQL_ASCII'), convert_to(password, 'SQL_ASCII') FROM users"
+            return {bytes(user): bytes(stored) for user, stored in link.execute(asked).fetchall()}
+
+        with psycopg.connect(url, autocommit=True) as link:
+            link.execute("CREATE TABLE users (userid TEXT PRIMARY KEY, password VARCHAR(120))")
             for user, stored in bare_bcrypt(COUNT).items():
                 link.execute("INSERT INTO users VALUES (%s, %s)", (user, stored))
-        words = (
-            "--url-fd",
-            "0",
-            "--rows-query",
-            "SELECT userid, password FROM users",
-            "--default-scheme",
-            "MD5",
-        )
-        done = mailauth(
-            "migrate",
-            "apply",
-            "--prefix",
-            "--apply",
-            "--json",
-            *words,
-            feed=url,
-            MAILAUTH_STATE=str(tmp_path),
-        )
-        assert json.loads(done.stdout)["report"]["written"] == COUNT, done.stderr
-        with psycopg.connect(url, client_encoding="utf-8") as link:
-            found = link.execute("SELECT count(*) FROM users WHERE password LIKE '{BLF-CRYPT}$2%'").fetchone()
-        assert found == (COUNT,)
+            done = run("apply", "--prefix", "--apply", "--default-scheme", "MD5", status=0)
+            assert done["report"]["written"] == COUNT
+            assert all(stored.startswith(b"{BLF-CRYPT}$2") for stored in rows().values())
+            for pair in odd.items():
+                link.execute(
+                    "INSERT INTO users VALUES (convert_from(%s, 'SQL_ASCII'), convert_from(%s, 'SQL_ASCII'))",
+                    pair,
+                )
+            before = rows()
+            for rule in (["--prefix-default"], ["--rehash", "SSHA512"]):
+                words = (*rule, "--default-scheme", "PLAIN")
+                assert run("plan", *words, status=1)["not_utf8"] == 1
+                done = run("apply", *words, "--batch", "2", "--apply", status=1)
+                assert (done["report"]["written"], done["report"]["failed"]) == (1, 1)
+                new = rows()[b"latin"]
+                assert verify(new, Password(odd[b"latin"])).verdict is Verdict.MATCH
+                run("undo", done["id"], "--default-scheme", "PLAIN", "--apply", status=0)
+                assert rows() == before
 
 
 def test_a_passwd_file_for_each_domain(migrated: Make) -> None:
