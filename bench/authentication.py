@@ -5,15 +5,18 @@
 
 Each turn is a lab of its own with 20 users: four logins at once at the auth socket, as fast as answers come
 (``mailauth load --max``).  A cell that is in bench/results/authentication.jsonl is not measured again: stop
-it whenever you like, and begin again with the same words.  ``--pages``: those that take memory a second
-time, with the kernel's setting of transparent huge pages at "always", which is put back.
+it whenever you like, and begin again with the same words; ``--minutes``: none is begun after these.
+``--pages``: those that take memory a second time, with the kernel's setting of transparent huge pages at
+"always", which is put back.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
@@ -156,15 +159,19 @@ def main() -> None:
     parser.add_argument("--pages", action="store_true")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--page", action="store_true")
     given = parser.parse_args()
     if given.page:
         PAGE.write_text(page(read()))
         return
     known = [tuple(one["cell"]) for one in read()]
+    until = time.monotonic() + 60 * given.minutes
     for cell in cells(given):
         if cell in known:
             continue
+        if time.monotonic() > until:
+            break
         try:
             found = measured(cell, given.turns, given.seconds)
         except (CannotObserve, UsageError) as why:  # this Dovecot has no such store, or it is not installed
