@@ -117,6 +117,8 @@ class Counting:
     ``value``, ``user``: {0} as text, compared byte by byte.  ``method``: what stands between the first two
     "$" of e.  ``find``, ``length``: functions of characters.  ``differs``: does not match the expression.
     ``alike``: what rows with the same k are grouped by.  ``fence``: has a SELECT evaluated by itself.
+    ``filled``: e with {1} in place of its last {0} characters.  ``whole``: all of {0} is as an expression,
+    {1}, says; "" where several looks for a character are quicker.
     """
 
     value: str
@@ -125,6 +127,8 @@ class Counting:
     find: str
     length: str
     differs: str
+    filled: str
+    whole: str = ""
     alike: str = "k"
     fence: str = ""
 

@@ -176,24 +176,36 @@ def _clean(engine: Counting, value: str, chars: str) -> str:
 
 def _of_form(engine: Counting, one: Form) -> str:
     """What a hash of this form becomes: its fields filled, the rest as it is."""
-    find, tail = engine.find, f"RIGHT(e, {one.tail})"
-    several = len(one.fields) > 1
+    tail = f"RIGHT(e, {one.tail})"
     tests = [f"e LIKE '{one.before}{'$'.join('_' * size for size in one.fields)}'"]
-    if several:
-        tests.append(f"{tail} NOT LIKE '%$%$%'")
+    tests += [engine.whole.format(tail, _ended(one))] if engine.whole else _ends(engine, one, tail)
+    tests += [f"{engine.find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
+    tests.append(f"RIGHT(e, {CASE}) <> LOWER(RIGHT(e, {CASE}))")
+    fill = "$".join(one.fill * size for size in one.fields)
+    return f"WHEN {' AND '.join(tests)} THEN {engine.filled.format(one.tail, fill)}"
+
+
+def _ended(one: Form) -> str:
+    """An expression of the fields, whatever their lengths: a server takes long to count characters in one."""
+    ends = dict(one.ends)
+    several = range(len(one.fields))
+    return "[$]".join(f"[{one.chars}]*" + (f"[{ends[field]}]" if field in ends else "") for field in several)
+
+
+def _ends(engine: Counting, one: Form, tail: str) -> list[str]:
+    """The same, character by character."""
+    several = len(one.fields) > 1
+    tests = [f"{tail} NOT LIKE '%$%$%'"] if several else []
     tests.append(_clean(engine, tail, f"{one.chars}$" if several else one.chars))
     done = 0
     for number, size in enumerate(one.fields):
         done += size
         tests += [
-            f"{find}('{ends}', SUBSTR({tail}, {done + number}, 1)) > 0"
+            f"{engine.find}('{ends}', SUBSTR({tail}, {done + number}, 1)) > 0"
             for field, ends in one.ends
             if field == number
         ]
-    tests += [f"{find}('{ends}', SUBSTR({tail}, {place}, 1)) > 0" for place, ends in one.at]
-    tests.append(f"RIGHT(e, {CASE}) <> LOWER(RIGHT(e, {CASE}))")
-    fill = "$".join(one.fill * size for size in one.fields)
-    return f"WHEN {' AND '.join(tests)} THEN CONCAT(LEFT(e, {engine.length}(e) - {one.tail}), '{fill}')"
+    return tests
 
 
 def _key(engine: Counting, *, text: bool) -> str:

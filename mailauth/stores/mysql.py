@@ -305,6 +305,7 @@ DATABASE = Database(
         find="INSTR",
         length="CHAR_LENGTH",
         differs="NOT REGEXP",
+        filled="CONCAT(LEFT(e, CHAR_LENGTH(e) - {0}), '{1}')",
         alike="k, CHAR_LENGTH(k)",  # utf8mb4_bin takes a string with blanks at its end for the same
     ),
     # MySQL's own takes other expressions

@@ -284,6 +284,8 @@ DATABASE = Database(
         find="STRPOS",
         length="LENGTH",
         differs="!~",
+        filled="LEFT(e, -{0}) || '{1}'",
+        whole="{0} ~ '^{1}$'",
         # What is before it is evaluated once a row, and groups are made by hashing, in each of several
         # processes; a BIGINT, since for any other constant it does not work in parallel
         fence=" OFFSET BIGINT '0'",
