@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailauth.cli import streams
+from mailauth.cli import homes, streams
 from mailauth.cli.commands import COMMANDS, help_text, modern, version_text
 from mailauth.errors import AS_ROOT, CannotObserve, MailauthError, Refused
 from mailauth.oserrors import ended, place_of
@@ -107,6 +107,7 @@ def _keep_secrets() -> None:
 def run() -> None:
     """Run, and exit with the documented status.  A bug shows where, never with which values."""
     streams.guard()
+    homes.keep_own()
     # A shell waits for names, which is all that it is told; a command's help, asked for alone, reads nothing.
     if not os.environ.get("_MAILAUTH_COMPLETE") and sys.argv[2:] != ["--help"]:
         _keep_secrets()

@@ -155,6 +155,11 @@ class Dask:
             self._client = client(self._address, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as why:
             raise UsageError(f"--dask {self._address}: no scheduler answers ({why}).") from None
+        except TypeError:  # Dask's own word for a client without a certificate
+            raise UsageError(
+                f"--dask {self._address}: Dask's settings (distributed.comm.tls) name no certificates for"
+                " this client."
+            ) from None
         return self
 
     def __exit__(self, *_: object) -> None:
