@@ -2,6 +2,8 @@
 
 A control character moves the cursor or begins a terminal's command (ECMA-48: C0, C1, OSC), a format character
 turns the order of others around or is not seen (UAX 9, UAX 44: Cf), a line separator makes two lines of one.
+Letters and marks that no font shows (UAX 44: Default_Ignorable_Code_Point) and the empty Braille pattern make
+two names look like one.
 Each is written as Python writes it: ``\\x1b``, ``\\u202e``; so are surrogates, code points of no character
 and blanks that are not the usual one.  A byte that is not UTF-8 is kept by Python as a surrogate of its own
 (PEP 383), and is written as the byte: ``\\xff``.
@@ -14,12 +16,16 @@ _FORMULAS = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 _CUT = "\u2026"
 _SURROGATES = frozenset(map(chr, range(0xD800, 0xE000)))
 _BYTE = range(0xDC80, 0xDD00)
+# Source: Unicode 15.1 DerivedCoreProperties.txt, those that are no control or format character; U+2800.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 _WRITTEN = re.compile(r"(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])")
 
 
 def is_visible(text: str) -> bool:
     """Whether it would stay as it is: one line, with nothing in it that is not seen."""
-    return text.isprintable()
+    return text.isprintable() and (text.isascii() or not _UNSEEN.search(text))
 
 
 def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
@@ -29,7 +35,7 @@ def visible(text: str, most: int | None = None, *, keep: str = "") -> str:
     bare = text
     for one in keep:
         bare = bare.replace(one, "")
-    if not bare.isprintable():
+    if not is_visible(bare):
         text = "".join(_escaped(one) if _hidden(one) and one not in keep else one for one in text)
     return text if most is None or len(text) <= most else text[: most - 1] + _CUT
 
@@ -61,7 +67,7 @@ def cell_text(cell: str) -> str:
 
 def visible_json(text: str) -> str:
     """JSON that says the same with nothing hidden in it; what is beyond U+FFFF takes two escapes."""
-    if text.replace("\n", "").isprintable():
+    if is_visible(text.replace("\n", "")):
         return text
     return "".join(_escaped_json(one) if _hidden(one) and one != "\n" else one for one in text)
 
@@ -72,7 +78,7 @@ def _is_formula(text: str) -> bool:
 
 
 def _hidden(character: str) -> bool:
-    return not character.isprintable()
+    return not is_visible(character)
 
 
 def _escaped(character: str) -> str:

@@ -293,3 +293,11 @@ def test_a_text_of_a_log_is_bounded() -> None:
     assert len(plain(EVIL * 100_000)) <= 160
     assert visible(EVIL, keep="\n").count("\n") == 1
     assert visible("caf\u00e9 \u4e2d\u6587 \U0001f600") == "caf\u00e9 \u4e2d\u6587 \U0001f600"
+
+
+@pytest.mark.parametrize("one", "\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0\U000e0100")
+def test_no_two_names_look_like_one(one: str) -> None:
+    """Letters and marks that no font shows, and that Python takes for printable."""
+    assert one.isprintable()
+    assert visible(f"anna{one}") == f"anna{one.encode('unicode_escape').decode()}"
+    assert visible("Zo\u00eb \u5f20\u4f1f \U0001f600") == "Zo\u00eb \u5f20\u4f1f \U0001f600"
