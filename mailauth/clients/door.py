@@ -1,6 +1,9 @@
 """A place where a mail client comes in, how far it came, and what it was answered."""
 
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from enum import Enum
 from functools import cache
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from mailauth import loopback
 from mailauth.clients.listening import passed_on, us
 from mailauth.later import later
+from mailauth.overdue import overdue
 from mailauth.records import dataclass
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ TIMEOUT = 12.0  # seconds for each answer before the password is sent
 # Source: Dovecot 2.3.19.1 and 2.4.1 src/auth/auth-penalty.h, AUTH_PENALTY_MAX_SECS.
 PATIENCE = 30.0
 _MOST = 200  # characters of an answer
+_MANY = 8  # addresses of a name
+_SHORTEST = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,36 @@ def shown(said: object) -> str:
 
 
 def connect(door: Door) -> socket.socket:
-    """Connect.  Raises OSError."""
-    return socket.create_connection((door.host, door.port), timeout=door.timeout)
+    """Connect to the first address that takes it: all of them have the time of one.  Raises OSError.
+
+    Who answers for a name can give it thousands.
+    """
+    until, why = time.monotonic() + door.timeout, OSError("the name has no address")
+    places = socket.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)[:_MANY]
+    for at, (family, kind, protocol, _, place) in enumerate(places):
+        link = socket.socket(family, kind, protocol)
+        try:
+            link.settimeout(max(until - time.monotonic(), _SHORTEST) / (len(places) - at))
+            link.connect(place)
+            link.settimeout(door.timeout)
+        except OSError as failed:
+            link.close()
+            why = failed
+        else:
+            return link
+    raise why
+
+
+@contextmanager
+def cut_after(seconds: float, link: socket.socket) -> Iterator[None]:
+    """The connection is cut after so many seconds: each wait may be short, and all of them have no end."""
+    with link.dup() as handle, overdue(seconds, lambda: _cut(handle)):  # TLS takes the first handle away
+        yield
+
+
+def _cut(handle: socket.socket) -> None:
+    with suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def leaves(link: socket.socket) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from mailauth.clients.door import unchecked
+from mailauth.clients.door import cut_after, unchecked
 from mailauth.dovecot import children, inroot
 from mailauth.dovecot.conf import Block
 from mailauth.evidence import NotApplicable
@@ -43,6 +43,7 @@ else:  # 45 ms, and with a host another 80
 
 _PATIENCE = 2.0  # seconds for one connection
 _ANSWER = 10.0  # seconds for each answer: a login process may have to be started for it
+_ALL = 30.0  # seconds for all of them
 _MAX = 1 << 20  # bytes of a certificate file
 # The settings that name a certificate and its key; a "<" before 2.3's file is Dovecot's "the content of".
 # 2.4's doveconf prints them in a block, ssl_server { cert_file = ... }, however they were written.
@@ -336,7 +337,10 @@ def _presented(
 
 def _handshake(address: str, listener: Listener, host: str, context: "ssl.SSLContext") -> bytes | None:
     """Up to the server's certificate, and away again: no login."""
-    with socket.create_connection((address, listener.port), timeout=_PATIENCE) as plain:
+    with (
+        socket.create_connection((address, listener.port), timeout=_PATIENCE) as plain,
+        cut_after(_ALL, plain),
+    ):
         plain.settimeout(_ANSWER)
         if not listener.tls:
             lines = plain.makefile("rb", buffering=0)

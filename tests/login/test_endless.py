@@ -2,14 +2,17 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from mailauth.clients.door import Answer, Door, Step
+from mailauth.clients.door import Answer, Door, Step, unchecked
 from mailauth.clients.sasl import PLAIN
 from mailauth.clients.talk import converse
+from mailauth.evidence.network import Listener
+from mailauth.probes.tls import _handshake
 
 TIMEOUT = 0.2
 
@@ -81,3 +84,39 @@ def test_a_number_without_end(protocol: str, said: bytes) -> None:
         told = converse(Door(protocol, "127.0.0.1", port, "plain", 5, 5), PLAIN, "alice", b"secret")
     assert told.answer is Answer.BROKEN
     assert "makes no sense" in told.said
+
+
+def test_a_name_with_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers for a name can give it thousands, and none of them takes a connection."""
+    with closing(socket.socket()) as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        place = full.getsockname()
+        waiting = [socket.create_connection(place, timeout=5)]  # whoever comes now waits for ever
+        many = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)] * 4000
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: many)
+        began = time.monotonic()
+        told = converse(Door("imap", "many.test", 143, "plain", TIMEOUT, TIMEOUT), PLAIN, "alice", b"secret")
+        assert told.answer is Answer.UNREACHABLE
+        assert time.monotonic() - began < 5
+        waiting[0].close()
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_handshake_that_never_ends(monkeypatch: pytest.MonkeyPatch, tls: bool) -> None:
+    """Requests to begin anew are read without an end, and bytes make no line: no certificate comes."""
+    monkeypatch.setattr("mailauth.probes.tls._ALL", 0.5)
+
+    def speak(link: socket.socket) -> None:
+        if tls:
+            link.recv(1000)
+        while True:
+            link.sendall(b"\x16\x03\x03\x00\x04\0\0\0\0" * 1000 if tls else b"x")
+            time.sleep(0 if tls else 0.05)
+
+    with stranger(speak) as port:
+        listener = Listener("imap", "imaps", ("*",), port, tls, own=False)
+        began = time.monotonic()
+        with suppress(OSError):
+            assert _handshake("127.0.0.1", listener, "localhost", unchecked()) is None
+        assert time.monotonic() - began < 5
