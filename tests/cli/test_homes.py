@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailauth.cli import homes
 from tests.cli.running import ROOT
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root's libraries")
@@ -77,3 +78,17 @@ def test_a_link_on_the_way_home_counts(run: Run, home: Path, tmp_path: Path) -> 
     done = run("audit", "--picture", str(tmp_path / "a.png"), HOME=f"{home}/root/..")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (home / ".cache/matplotlib").exists()
+
+
+@pytest.mark.parametrize("name", ["HOME", "TMPDIR", "XDG_CONFIG_HOME"])
+def test_what_only_root_can_change_stays(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """So it is with /tmp, where what is there stays; and not with what is not there yet."""
+    os.lchown(home, _UID, _UID)
+    kept = ["/root", str(tmp_path), *(["/tmp"] if name == "TMPDIR" else [])]  # noqa: S108 - what is asked about
+    for one in (*kept, str(home), str(home / ".config"), "relative", "/tmp/mailauth-is-not-there"):  # noqa: S108
+        monkeypatch.setenv(name, one)
+        homes.keep_own()
+        assert (os.environ.get(name) == one) == (one in kept), one
+    assert name != "HOME" or os.environ["HOME"] == "/root"
