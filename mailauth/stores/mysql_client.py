@@ -23,10 +23,10 @@ from typing import Any
 
 from mailauth import digits
 from mailauth.records import dataclass
-from mailauth.stores import mysql_errors, option_files
+from mailauth.stores import mysql_errors, option_files, silence
 from mailauth.stores.drivers import pymysql
 
-_CONNECT = 10.0  # seconds
+_CONNECT, _LOGIN = 10.0, 20.0  # seconds: until a server is there, and then for all that it asks
 _SOCKETS = {  # the client's own: Debian's and the source's
     "debian": "/run/mysqld/mysqld.sock",
     "other": "/tmp/mysql.sock",  # noqa: S108 - where the source puts it
@@ -116,7 +116,7 @@ def opened(where: Address, seconds: float, read: float | None, **more: Any) -> A
     """Raises what PyMySQL does."""
 
     def once(**tls: Any) -> Any:
-        return pymysql.connect(
+        link = pymysql.connect(
             host=where.host,
             unix_socket=where.socket or None,
             port=where.port,
@@ -128,9 +128,13 @@ def opened(where: Address, seconds: float, read: float | None, **more: Any) -> A
             init_command=where.init or None,
             connect_timeout=max(1, int(seconds)),
             read_timeout=read,
+            defer_connect=True,
             **tls,
             **more,
         )
+        with silence.ending(seconds + _LOGIN, lambda: descriptor(link)):  # a server can ask without end
+            link.connect()
+        return link
 
     if not where.tls:
         return once(ssl_disabled=True)

@@ -193,3 +193,20 @@ def test_no_challenge_of_auths(tmp_path: Path) -> None:
         ):
             asked.authenticate("LOGIN", lambda _: b"x", begins=False)
         served.join(5)
+
+
+def test_a_server_of_mariadbs_that_asks_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its plugin dialog asks for the password again and again: no single answer is late."""
+    monkeypatch.setattr(mysql_client, "_LOGIN", 0.5)
+
+    def talk(link: socket.socket, _done: Event) -> None:
+        link.sendall(_packets(0, [_GREETING]))
+        link.recv(4096)
+        link.sendall(_packets(2, [b"\xfedialog\0\x02Password: "]))
+        while answer := link.recv(4096):
+            link.sendall(_packets((answer[3] + 1) % 256, [b"\x02Password: "]))
+
+    with server(talk) as port:
+        host = {"host": "127.0.0.1", "port": str(port), "user": "u", "password": "p", "dbname": "d"}
+        with pytest.raises(CannotObserve, match=r"^MariaDB/MySQL: "):
+            mysql_client.connect(host, seconds=1, read=5)
