@@ -1,5 +1,7 @@
 """``mailauth migrate default-scheme``."""
 
+from pathlib import Path
+
 import click
 
 from mailauth.cli.migrate_options import batch_option, json_option, rate_option, seal_options
@@ -36,6 +38,12 @@ _PAGE = 25_000
 @rate_option
 @batch_option(_PAGE)
 @click.option("--apply", "do_it", is_flag=True, help="Write the changes.  Without it they are only shown.")
+@click.option(
+    "--users-out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write each user who prevents the change to this .csv or .json file, mode 0600.",
+)
 @json_option
 def default_scheme() -> None:
     """Change the default scheme of a passdb safely.

@@ -3,6 +3,7 @@
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,6 +35,7 @@ from mailauth.migrate.import_list import Known
 from mailauth.migrate.journal import Head
 from mailauth.migrate.named import as_written
 from mailauth.migrate.pace import Pace
+from mailauth.migrate.users_out import opened as listed
 from mailauth.migrate.where import Where, no_directory, opened_whole
 from mailauth.render.json import to_json
 from mailauth.render.migrate import default_scheme_text, lines_text
@@ -50,6 +52,7 @@ def default_scheme(
     rate: Pace | None,
     batch: int,
     do_it: bool,
+    users_out: Path | None,
     as_json: bool,
     **named: Any,
 ) -> None:
@@ -68,7 +71,8 @@ def default_scheme(
         wishes, sample = sampled(where, wishes, table, prove)
         for line in sample if not as_json else ():
             click.echo(line, err=True)
-        left = changing_it.depending(table, wishes.reader, change.new, batch, Decider(wishes))
+        with listed(users_out) as each:
+            left = changing_it.depending(table, wishes.reader, change.new, batch, Decider(wishes), each)
         if not do_it:
             _plan(change, table, wishes, left, as_json)
         if left.rows:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.migrate_options import bind_options, json_option, rate_option, store_options
+from mailauth.cli.migrate_options import (
+    bind_options,
+    json_option,
+    rate_option,
+    store_options,
+    users_out_option,
+)
 from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.completing import kept
 
@@ -24,6 +30,7 @@ from mailauth.cli.shared.completing import kept
 @click.option(
     "--apply", "do_it", is_flag=True, help="Write the old strings back.  Without it they are only counted."
 )
+@users_out_option
 @json_option
 def undo() -> None:
     """Restore the old strings where the new ones are unchanged.

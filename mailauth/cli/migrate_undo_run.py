@@ -1,6 +1,7 @@
 """What ``migrate_undo`` does; its options are in ``migrate_undo.py``."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mailauth.migrate.journal import Head
 from mailauth.migrate.pace import Pace
 from mailauth.migrate.removal import Removing
 from mailauth.migrate.undo import Undoing
+from mailauth.migrate.users_out import opened as listed
 from mailauth.migrate.where import Where, opened
 from mailauth.render.json import to_json
 from mailauth.render.migrate import prospect_text, removal_text
@@ -30,6 +32,7 @@ def undo(
     key: Path | None,
     rate: Pace | None,
     do_it: bool,
+    users_out: Path | None,
     as_json: bool,
     **named: Any,
 ) -> None:
@@ -40,8 +43,10 @@ def undo(
     damaged: list[int] = []
     batches = journals.entries(name, key, damaged)
     entries = sum(head.done.get(name, 0) for name in ("written", "changed", "locked"))
+    stack = ExitStack()
     work = _work(head, where, do_it=do_it)
     try:
+        work.each = stack.enter_context(listed(users_out))
         must_be_of(head, where, work.table, store)
         setting = default_scheme.of_migration(name)
         if do_it and default_scheme.taken_back(name, where.dovecot):
@@ -68,6 +73,7 @@ def undo(
             journal.close()
     finally:
         work.table.close()
+        stack.close()
     flush(where, named, report.written)
     told(report, journal.head, as_json)
 

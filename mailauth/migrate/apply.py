@@ -342,7 +342,7 @@ class Applier:
         swapped = done.result()
         count(self.report, swaps, swapped)
         if self.each:
-            self._list(swaps, swapped)
+            each_of(self.each, swaps, swapped, "changed")
         self.report.not_kept += len(secret & swapped.written)
         self.report.looked_at += rows
         self.tell(self.report.looked_at, self.report.written)
@@ -354,20 +354,21 @@ class Applier:
         if time.monotonic() - self._saved > _SAVE:
             self._save()
 
-    def _list(self, swaps: Sequence[Swap], swapped: Swapped) -> None:
-        assert self.each
-        left = dict(swapped.left)
-        for one in swaps:
-            key = one.row.key
-            if key in swapped.written:
-                self.each(one.row.user, "changed", "", "", "")
-            else:
-                locked = "locked by someone else" if key in swapped.locked else "changed meanwhile"
-                self.each(one.row.user, "left", "", "", left.get(key, locked))
-
     def _save(self) -> None:
         self._saved = time.monotonic()
         self.journal.save()
+
+
+def each_of(each: Each, swaps: Sequence[Swap], done: Swapped, what: str) -> None:
+    """Tell what became of each of the swaps; ``what``: of those that are written."""
+    left = dict(done.left)
+    for one in swaps:
+        key = one.row.key
+        if key in done.written:
+            each(one.row.user, what, "", "", "")
+        else:
+            locked = "locked by someone else" if key in done.locked else "changed meanwhile"
+            each(one.row.user, "left", "", "", left.get(key, locked))
 
 
 def count(report: Report, swaps: Sequence[Swap], done: Swapped) -> None:

@@ -32,6 +32,7 @@ from mailauth.migrate.apply import pages
 from mailauth.migrate.decide import same_passwords
 from mailauth.migrate.desk import Desk
 from mailauth.migrate.import_list import Known
+from mailauth.migrate.users_out import Each
 from mailauth.records import dataclass
 from mailauth.remedies import RELOAD
 from mailauth.stores.swaps import Table
@@ -180,10 +181,13 @@ def depends(stored: bytes, reader: Reader, new: str) -> bool:
     return not same_passwords(now, then)
 
 
-def depending(table: Table, reader: Reader, new: str, page: int, but: Decider | None = None) -> Open:
+def depending(
+    table: Table, reader: Reader, new: str, page: int, but: Decider | None = None, each: Each | None = None
+) -> Open:
     """Rows that another default scheme would let others in with, or nobody.
 
-    ``but``: without those that its rules give a scheme.  Raises Refused, CannotObserve.
+    ``but``: without those that its rules give a scheme.  ``each``: is told of every one.  Raises Refused,
+    CannotObserve.
     """
     rows, users = 0, list[str]()
     for some in pages(table, None, page):
@@ -194,6 +198,8 @@ def depending(table: Table, reader: Reader, new: str, page: int, but: Decider | 
             if new_one is None or depends(new_one, reader, new):
                 rows += 1
                 users += [row.user] if len(users) < _NAMED else []
+                if each:
+                    each(row.user, "left", "", "", f"would mean something else under {new}")
     return Open(rows, tuple(users))
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import field
 
-from mailauth.migrate.apply import Report, count
+from mailauth.migrate.apply import Report, count, each_of
 from mailauth.migrate.journal import Entry
 from mailauth.migrate.move import BATCH
-from mailauth.migrate.undo import CHANGED
+from mailauth.migrate.users_out import Each
 from mailauth.records import dataclass
 from mailauth.stores.adding import Target
-from mailauth.stores.swaps import Key, Row, Swap
+from mailauth.stores.swaps import Key, Row, Swap, Swapped
 
 
 @dataclass(slots=True)
@@ -18,6 +18,7 @@ class Removing:
 
     table: Target
     writing: bool  # else they are only counted
+    each: Each | None = None  # is told of every row that is there
     report: Report = field(default_factory=Report)
     _cancelled: set[Key] = field(default_factory=set)  # of the batch that comes next: it stands before them
 
@@ -41,10 +42,10 @@ class Removing:
         report.looked_at += len(some)
         report.already += len(some) - len(there)
         if self.writing:
-            count(report, there, self.table.remove(there))
-            return
-        same = [one for one in there if now[one.row.key] == one.new]
-        changed = [one.row.user for one in there if now[one.row.key] != one.new]
-        report.written += len(same)
-        report.changed += len(changed)
-        report.note(CHANGED, changed)
+            done = self.table.remove(there)
+        else:
+            same = frozenset(one.row.key for one in there if now[one.row.key] == one.new)
+            done = Swapped(same, frozenset(one.row.key for one in there) - same)
+        count(report, there, done)
+        if self.each:
+            each_of(self.each, there, done, "removed")

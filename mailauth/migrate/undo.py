@@ -18,6 +18,7 @@ from mailauth.hashes import Password, Verdict
 from mailauth.migrate.apply import Report, Stopped, Tell
 from mailauth.migrate.journal import Entry, Journal, State
 from mailauth.migrate.pace import Pace
+from mailauth.migrate.users_out import Each
 from mailauth.records import dataclass
 from mailauth.stores.swaps import Key, Paged, Row, Swap, Swapped, Table
 
@@ -54,6 +55,7 @@ class Undoing:
     table: Table
     writing: bool  # else it is only counted
     bare_stays: str = ""  # why an old string without a scheme is not put back
+    each: Each | None = None  # is told of every row of the journal
     report: Report = field(default_factory=Report)
     _became: dict[bytes, str] = field(default_factory=dict)  # by the key's digest: there are millions
     _counts: Counter[str] = field(default_factory=Counter)
@@ -70,7 +72,7 @@ class Undoing:
             outcome = _outcome(row, entry)
             if outcome == _BACK and self.bare_stays and _is_bare(entry.old):
                 self.report.reasons[self.bare_stays] += 1
-                self._note(key, _FAILED, row.user if row else "")
+                self._note(key, _FAILED, row.user if row else "", self.bare_stays)
                 continue
             if outcome == _BACK and row is not None:
                 swaps.append(Swap(row, entry.old or b"", null=entry.null))
@@ -81,7 +83,7 @@ class Undoing:
         else:
             self._would_be |= {one.row.key: one.after for one in swaps}
             for one in swaps:
-                self._note(one.row.key, _BACK)
+                self._note(one.row.key, _BACK, one.row.user)
         self._count()
 
     def _written(self, swaps: Sequence[Swap], done: Swapped) -> None:
@@ -90,13 +92,13 @@ class Undoing:
             key = one.row.key
             if why := left.get(key):
                 self.report.reasons[why] += 1
-                self._note(key, _FAILED, one.row.user)
+                self._note(key, _FAILED, one.row.user, why)
             elif key in done.written:
-                self._note(key, _BACK)
+                self._note(key, _BACK, one.row.user)
             else:
                 self._note(key, LOCKED if key in done.locked else CHANGED, one.row.user)
 
-    def _note(self, key: Key, outcome: str, user: str = "") -> None:
+    def _note(self, key: Key, outcome: str, user: str, why: str = "") -> None:
         digest = _digest(key)
         before = self._became.get(digest)
         if before == outcome or (before == _BACK and outcome == _OLD):
@@ -105,6 +107,9 @@ class Undoing:
             self._counts[before] -= 1
         self._became[digest] = outcome
         self._counts[outcome] += 1
+        if self.each:
+            said = _SAID.get(outcome)
+            self.each(user, said or "left", "", "", "" if said else why or outcome)
         if outcome not in (_BACK, _OLD):
             self.report.note(outcome, [user])
 
@@ -117,6 +122,7 @@ class Undoing:
 
 
 _BACK, _OLD, _FAILED = "back", "old", "failed"
+_SAID = {_BACK: "restored", _OLD: "as before"}
 _STAY = frozenset({CHANGED, GONE, LOCKED, NOT_KEPT, _FAILED})
 
 

@@ -108,7 +108,7 @@ ROWS: dict[str, Row] = {
     ),
     "migrate default-scheme": Row(
         f"{_DOVECOT} --passdb --rows-query --prefix --prefix-undecided --origin {_SEAL} --batch"
-        " --apply --json",
+        " --users-out --apply --json",
         {"PLAIN": "--prove=-"},
     ),
     "migrate import": Row(
@@ -152,7 +152,7 @@ ROWS: dict[str, Row] = {
     "migrate on-login status": Row("--name --json --rows --picture"),
     "migrate on-login unit": Row("--socket --name"),
     "migrate status": Row("--json"),
-    "migrate undo": Row(f"{_STORE} {_BIND} --store --key --rate --apply --json"),
+    "migrate undo": Row(f"{_STORE} {_BIND} --store --key --rate --users-out --apply --json"),
     "login": Row(
         f"{_DOVECOT} {_PASSWORDS} --way --mechanism --tls --every --host --from-address --refusals --timeout",
         {

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,19 @@ def test_apply_and_import_list_what_they_did(store: tuple[str, ...], tmp_path: P
     assert {row["user"]: row["what"] for row in csv.DictReader(out.read_text().splitlines())} == {
         f"u{n}": "changed" for n in range(3)
     }
+    users, line = tmp_path / "users", bare_bcrypt(1)["u0"]
+    before = users.read_text()
+    users.write_text(re.sub("(?m)^u1:.*$", f"u1:{line}x", before))
+    for do_it in ([], ["--apply"]):
+        out = tmp_path / f"undone{len(do_it)}.csv"
+        (migration,) = (one.name for one in (tmp_path / "state" / "migrate").iterdir())
+        mailauth("migrate", "undo", migration, *store, *do_it, "--users-out", str(out), **state)
+        assert {row["user"]: row["what"] for row in csv.DictReader(out.read_text().splitlines())} == {
+            "u0": "restored",
+            "u1": "left",
+            "u2": "restored",
+        }
+    users.write_text(before)
     listed, out = tmp_path / "list.csv", tmp_path / "imported.json"
     listed.touch(0o600)
     listed.write_text(f"u0,{secret(0).decode()}\nu1,wrong\nnobody,x\n")
