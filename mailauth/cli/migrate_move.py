@@ -47,7 +47,12 @@ class _Filled(click.ParamType[Any]):
     metavar="COLUMN=VALUE",
     help="Value for another column of the target; %u is the user, %n and %d the parts around the @.",
 )
-@click.option("--domain", default="", metavar="DOMAIN", help="Add @DOMAIN to names without a domain.")
+@click.option(
+    "--domain",
+    default="",
+    metavar="DOMAIN",
+    help="Add @DOMAIN to names without a domain; OLD=NEW renames one, to merge it into another.",
+)
 @click.option(
     "--accept-field-loss",
     "accept_fields",

@@ -1,5 +1,6 @@
 """What ``migrate_move`` does; its options are in ``migrate_move.py``."""
 
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -51,6 +52,8 @@ def move(
     **named: Any,
 ) -> None:
     _one_target(named, (to, to_fd, to_passdb), to_dovecot)
+    if domain and not re.fullmatch(r"[^@=]+(=[^@=]+)?", domain):
+        raise UsageError(f"--domain {domain}: a domain, or OLD=NEW with a domain on either side.")
     where = where_of(_of_source(named, to_passdb), None)
     judge = to_dovecot or version_text(where.reader.dovecot)
     there = _target(named, to, to_fd, to_passdb, to_rows_query, judge)

@@ -268,11 +268,16 @@ def _of_a_name(found: Hash | Flaw) -> bool:
 
 
 def _named(one: Listed, domain: str) -> str | None:
+    """The name there; ``domain``: of names without one, or OLD=NEW.  None where it is not UTF-8."""
     try:
         user = one.user.decode()
     except UnicodeDecodeError:
         return None
-    return f"{user}@{domain}" if domain and "@" not in user else user
+    old, renaming, new = domain.partition("=")
+    if not renaming:
+        return f"{user}@{domain}" if domain and "@" not in user else user
+    name, _, own = user.rpartition("@")
+    return f"{name}@{new}" if name and own.lower() == old.lower() else user
 
 
 @dataclass(slots=True)

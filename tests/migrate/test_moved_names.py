@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailauth.hashes import Password, generate
-from mailauth.migrate.move import NAMED_IN
+from mailauth.migrate.move import NAMED_IN, TWICE
 from mailauth.stores.file_domains import domain_of
 from tests.cli.running import mailauth
 from tests.field.rig import Rig
@@ -115,6 +115,16 @@ def test_a_hash_of_the_users_name_is_not_moved_to_another_name(
         undo(one, done["id"], "--apply")
     of("DIGEST-MD5", status=0)
     assert one.lab.login("ann", word.raw).ok
+    users = ("eve@Old.example", "bob@old.example", "Bob@example.org", "dan@third.example")
+    path.write_text("".join(f"{user}:{strings['SSHA512']}\n" for user in users))
+    words = ("--url", f"passwd-file:{path}", "--domain", "old.example=example.org")
+    merged = moved(one, words, "--apply", status=1)
+    assert merged["report"]["reasons"] == {TWICE: 2}  # type: ignore[index]
+    assert [one.lab.login(name, word.raw).ok for name in ("eve@example.org", "bob@example.org")] == [
+        True,
+        False,
+    ]
+    assert one.lab.login("dan@third.example", word.raw).ok
 
 
 def test_the_version_that_will_read_the_target_is_said_and_can_be_named(tmp_path: Path) -> None:
