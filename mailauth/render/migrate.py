@@ -184,6 +184,9 @@ def _line(one: Line) -> str:
     return f"  as is    {one.rows:>9}  {one.before}"
 
 
+_WAS = ("was", "were")
+
+
 def report_text(report: Report, head: Head, again: str, back: str, key: str = "") -> str:
     """``again``: the command that goes on; ``back``: the one that takes it back.
 
@@ -197,17 +200,17 @@ def report_text(report: Report, head: Head, again: str, back: str, key: str = ""
             f" {rate:.0f} rows/s"
         ),
     ]
-    for name, count in (
-        ("were old again already", report.already),
-        ("changed meanwhile, left alone", report.changed),
-        ("locked by someone else, left alone", report.locked),
-        ("were left alone, for the reasons below", report.failed),
-        ("may be several things, and were left alone: plan lists them", report.undecided),
-        ("match no password, and no rule repairs them: plan lists them", report.broken),
-        ("plaintexts that the journal does not hold", report.not_kept),
+    for verb, name, count in (
+        (_WAS, "as before already", report.already),
+        (_WAS, "changed meanwhile, and left alone", report.changed),
+        (_WAS, "locked by someone else, and left alone", report.locked),
+        (_WAS, "left alone, for the reasons below", report.failed),
+        (_WAS, "left alone, because the string may be several things: plan lists them", report.undecided),
+        (("matches", "match"), "no password, and no rule repairs it: plan lists them", report.broken),
+        (("is a plaintext", "are plaintexts"), "that the journal does not hold", report.not_kept),
     ):
         if count:
-            lines.append(f"  {count} {name}")
+            lines.append(f"  {counted(count, 'row', verb=verb)} {name}")
     lines += _named(report)
     lines += [f"    {count} x {reason}" for reason, count in report.reasons.most_common(10)]
     if report.unreadable:

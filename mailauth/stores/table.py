@@ -8,6 +8,7 @@ Old strings, which may be plaintexts, stand in no statement and in no log of the
 from collections.abc import Sequence
 from typing import Any
 
+from mailauth.counted import counted
 from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve, Refused
 from mailauth.records import dataclass
@@ -34,8 +35,8 @@ from mailauth.stores.swaps import (
 _AT_ONCE = 500  # names in a statement
 _NAMED = 5
 _LEFT = (
-    "left, since they may hold something else; --rows-query without that condition takes them, too (SELECT"
-    " user, password FROM)"
+    "left, because something else may stand there; --rows-query without that condition takes them, too"
+    " (SELECT user, password FROM)"
 )
 
 
@@ -76,12 +77,12 @@ class SqlTable:
         others = every - self._counted(f"WHERE {self.conditions}")
         if not others:
             return []
-        what = _LEFT if self.only else "treated as all others are"
+        what = _LEFT if self.only else "treated like the others"
         return [
             Obstacle(
-                f"the password query selects ({self.conditions}) {every - others} of the {every} rows of"
-                f" {self.names.table}; the other {others}{self._some_not_taken(others)}, which it never"
-                f" takes, are {what}"
+                f"the password query takes only the rows of {self.names.table} where {self.conditions}:"
+                f" {every - others} of {every}; {counted(others, 'row')}{self._some_not_taken(others)}"
+                f" {'is' if others == 1 else 'are'} {what}"
             )
         ]
 
