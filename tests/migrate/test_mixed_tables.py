@@ -50,7 +50,7 @@ def test_of_several_properties_of_a_user_the_password_alone_is_changed(
     before = rows(one.lab.store)
     assert one.logins(COUNT) == [True] * COUNT
     told = one.at("plan", "--rehash", "SSHA512", status=1)
-    assert f"{COUNT} of the {3 * COUNT} rows of props; the other {2 * COUNT} (u0, u1, " in told
+    assert f": {COUNT} of {3 * COUNT}; {2 * COUNT} rows (u0, u1, " in told
     done = json.loads(one.at("apply", "--rehash", "SSHA512", "--apply", "--json"))
     assert done["report"]["written"] == COUNT
     assert one.logins(COUNT) == [True] * COUNT
