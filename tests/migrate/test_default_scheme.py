@@ -86,12 +86,14 @@ def test_the_setting_follows_the_strings_and_undo_gives_both_back(
     assert one.logins(COUNT) == [True] * COUNT
 
 
-def test_rows_that_may_be_several_things_are_in_the_way(migrated: Make) -> None:
+def test_rows_that_may_be_several_things_are_in_the_way(migrated: Make, tmp_path: Path) -> None:
     """A hash below PLAIN lets in with itself; nobody knows which is meant, so nothing is changed."""
     users: dict[str, str | None] = {"u0": "d0763edaa9d9bd2a9516280e9044d885", "u1": "{PLAIN}x", "u2": "!"}
     one = migrated("2.3.19.1", "sqlite", users, sql_extra="default_pass_scheme = PLAIN")
     before = files_of(one)
-    one.at("default-scheme", "SHA512-CRYPT", "--apply", status=1)
+    listed = tmp_path / "in_the_way.csv"
+    one.at("default-scheme", "SHA512-CRYPT", "--apply", "--users-out", str(listed), status=1)
+    assert [line.split(",")[:2] for line in listed.read_text().splitlines()[1:]] == [["u0", "left"]]
     assert one.lab.store.users() == users
     assert files_of(one) == before
     one.at("default-scheme", "SHA512-CRYPT", "--prefix-undecided", "--apply")
