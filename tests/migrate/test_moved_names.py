@@ -113,8 +113,9 @@ def test_a_hash_of_the_users_name_is_not_moved_to_another_name(
         done = of(name, "--domain", "example.org", status=0)
         assert one.lab.login("ann@example.org", word.raw).ok
         undo(one, done["id"], "--apply")
-    of("DIGEST-MD5", status=0)
+    done = of("DIGEST-MD5", status=0)
     assert one.lab.login("ann", word.raw).ok
+    undo(one, done["id"], "--apply")
     users = ("eve@Old.example", "bob@old.example", "Bob@example.org", "dan@third.example")
     path.write_text("".join(f"{user}:{strings['SSHA512']}\n" for user in users))
     words = ("--url", f"passwd-file:{path}", "--domain", "old.example=example.org")
