@@ -93,7 +93,10 @@ def test_rows_that_may_be_several_things_are_in_the_way(migrated: Make, tmp_path
     before = files_of(one)
     listed = tmp_path / "in_the_way.csv"
     one.at("default-scheme", "SHA512-CRYPT", "--apply", "--users-out", str(listed), status=1)
-    assert [line.split(",")[:2] for line in listed.read_text().splitlines()[1:]] == [["u0", "left"]]
+    assert [line.split(",")[:2] for line in listed.read_text().splitlines()[1:]] == [
+        ["u0", "left"],
+        ["u2", "left"],
+    ]
     assert one.lab.store.users() == users
     assert files_of(one) == before
     one.at("default-scheme", "SHA512-CRYPT", "--prefix-undecided", "--apply")
