@@ -91,6 +91,8 @@ def _parts(reasons: dict[str, int]) -> str:
 
 def _knee(knee: Knee) -> list[str]:
     limit = ms(knee.limit)
+    if not knee.steps:
+        return ["  NO KNEE: stopped before the first rate was measured."]
     if knee.rate:
         above = f"; {rate_text(knee.above)} does not hold" if knee.above else "; nothing higher was tried"
         lines = [f"  KNEE  {rate_text(knee.rate)} with p95 within {limit} and nothing failed{above}."]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -122,6 +123,8 @@ def test_the_knee(lab: Callable[..., Lab], limit: float, rate: float, held: bool
     text = load_text(result)
     assert ("KNEE  200/s with p95 within 10.0 s" in text) is held
     assert ("NO KNEE: not even 12.5/s held" in text) is not held
+    stopped = replace(result, knee=replace(result.knee, steps=[]))  # by Ctrl-C during the warm-up
+    assert "NO KNEE: stopped before the first rate was measured." in load_text(stopped)
 
 
 def test_a_stranger_is_not_loaded(tmp_path: Path) -> None:
