@@ -53,6 +53,11 @@ def _stays(told: FixReport) -> Iterator[str]:
         yield "Dovecot ran with the change meanwhile; what it did then is not taken back."
 
 
+def _lasts(told: FixReport) -> bool:
+    """Whether nothing of it can be taken back."""
+    return bool(told.lasting) and not told.files
+
+
 def _end(told: FixReport) -> Iterator[str]:
     match told.state:
         case "planned" if not (told.files or told.entry or told.commands):
@@ -61,9 +66,11 @@ def _end(told: FixReport) -> Iterator[str]:
             yield f"Nothing was changed, and --apply would not fix it: {told.hindrance.rstrip('.')}."
             yield "Do it, and run mailauth diagnose again."
         case "planned":
-            yield "Nothing was changed.  To do it, and to take it back if it does not help: add --apply"
+            back = "" if _lasts(told) else ", and to take it back if it does not help"
+            yield f"Nothing was changed.  To do it{back}: add --apply"
         case "applied":
-            yield f"Applied.  To take it back: mailauth fix --undo {told.id}"
+            back = f"To take it back: mailauth fix --undo {told.id}"
+            yield f"Applied.  {'It cannot be taken back, as said above.' if _lasts(told) else back}"
         case "rolled back":
             what = "all but what is named below" if told.stays else "all that mailauth wrote"
             told_above = any(not step.ok and told.problem == step.said for step in told.steps)

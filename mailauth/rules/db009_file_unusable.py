@@ -10,7 +10,8 @@ How we know
     The file was opened as the service opens it, and for SQLite asked as it asks; SQLite's or the
     system's own code is the reason.
 What to do
-    Correct the path or the permissions, or end the program that holds the lock (fuser names it).
+    Correct the path or the permissions, or end the program that holds the lock (fuser names it).  Then
+    reload: a worker of auth goes on with the file that it opened, also after another took its name.
 """
 
 from mailauth.evidence import LookedUp
@@ -29,5 +30,6 @@ from mailauth.stores.store import Failing
     watch="server",
 )
 def file_unusable(lookups: LookedUp) -> Problem | None:
-    advice = "Correct the path, the permissions or the lock of the file."
+    advice = "Correct the path, the permissions or the lock of the file, and reload: a worker of auth keeps"
+    advice += " the file that it opened."
     return database_case.problem(lookups, advice, Failing.FILE)

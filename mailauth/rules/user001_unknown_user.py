@@ -80,7 +80,7 @@ def unknown_user(
         summary = "Give each passdb block a name of its own, and its driver = ... inside; or add the user."
     if meant := _meant(lookups.other_domains):
         says += f" Did you mean {meant}?"
-        summary = "Log in with the domain that the store has, or add the user to the store."
+        summary = _as_meant(lookups.other_domains, name)
     hiding = [_hides(one) for one in lookups.hidden]
     if hiding:
         says = f"{says.removesuffix('.')}, as far as Dovecot's account sees: {'; '.join(hiding)}."
@@ -92,6 +92,12 @@ def unknown_user(
         certainty=Certainty.LIKELY if hiding else Certainty.PROVEN,
         remedy=kept if taken and (kept := _with_its_domain(configured)) else Remedy(summary=summary),
     )
+
+
+def _as_meant(others: tuple[NearName, ...], name: UserName) -> str:
+    if any(one.name.strip().casefold() == name.looked_up.casefold() for one in others):
+        return f"Store the user as {name.looked_up!r}, without other capitals and without blanks around it."
+    return "Log in with the domain that the store has, or add the user to the store."
 
 
 def _settings(configured: Configured | None, name: UserName) -> str:
