@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailauth.lab import Lab
+from mailauth.lab.builds import cache
 from tests.cli.running import ROOT
 
 _PATIENCE = 600.0  # seconds
@@ -79,7 +80,10 @@ class Stage:
         with subprocess.Popen(
             [*enter, "setsid", "--ctty", "--wait", "bash", "-c", line],
             stdin=theirs, stdout=theirs, stderr=theirs,
-            env={"PATH": path, "HOME": str(self.folder), "TERM": "dumb", "COLUMNS": "100"},
+            env={
+                "PATH": path, "HOME": str(self.folder), "TERM": "xterm", "COLUMNS": "100",
+                "MAILAUTH_CACHE": str(cache()),  # the Dovecots that are here are not fetched again
+            },
         ) as one:  # fmt: skip
             os.close(theirs)
             seen = self._watched(one, ours, until)
@@ -102,7 +106,7 @@ class Stage:
             if _ASKS.search(seen[answered:]):
                 answered = len(seen)
                 os.write(ours, f"{self.secret}\n".encode())
-            if until and not stopped and time.monotonic() > first + (until if seen else 10 * until):
+            if until and not stopped and time.monotonic() > first + (until if seen else 5 * until):
                 stopped = bool(os.write(ours, b"\x03"))
             if time.monotonic() > began + _PATIENCE:
                 one.kill()
@@ -119,17 +123,8 @@ def stage(lab: Lab, folder: Path, secret: str) -> Iterator[Stage]:
 
 @contextmanager
 def entered(setup: str, folder: Path, secret: str, *words: str) -> Iterator[Stage]:
-    """Where the shell lines ``setup`` have been run, with ``folder`` as $1 and ``words`` as $2 and so on.
-
-    ``folder`` gets bin/ with mailauth, and a sudo that asks for nothing.
-    """
-    (folder / "bin").mkdir()
-    for name, text in (
-        ("mailauth", f'PYTHONPATH={ROOT} exec {sys.executable} -m mailauth "$@"'),
-        ("sudo", '[ "$1" = -u ] && exec setpriv --reuid "$2" --regid "$2" --init-groups "${@:3}"\nexec "$@"'),
-    ):
-        (folder / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
-        (folder / "bin" / name).chmod(0o755)
+    """Where the shell lines ``setup`` have been run, with ``folder`` as $1 and ``words`` as $2 and so on."""
+    programs(folder)
     script = f"set -e\n{setup}\necho ready\nexec sleep infinity\n"
     own = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     with subprocess.Popen(
@@ -143,3 +138,15 @@ def entered(setup: str, folder: Path, secret: str, *words: str) -> Iterator[Stag
         finally:
             with suppress(ProcessLookupError):
                 holder.kill()
+
+
+def programs(folder: Path) -> Path:
+    """``folder`` with bin/, which has mailauth, and a sudo that asks for nothing."""
+    (folder / "bin").mkdir()
+    for name, text in (
+        ("mailauth", f'PYTHONPATH={ROOT} exec {sys.executable} -m mailauth "$@"'),
+        ("sudo", '[ "$1" = -u ] && exec setpriv --reuid "$2" --regid "$2" --init-groups "${@:3}"\nexec "$@"'),
+    ):
+        (folder / "bin" / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / "bin" / name).chmod(0o755)
+    return folder

@@ -95,10 +95,12 @@ def container(
     memory: int = 0,
     passdb: str = "",
     binds: Mapping[str, Path] | None = None,
+    group: str = "",
 ) -> Iterator[int]:
     """A running one, its files below ``folder``; the PID of its master.
 
-    ``passdb``: another than that of a passwd-file a domain; ``binds``: path there -> folder here.
+    ``passdb``: another than that of a passwd-file a domain; ``binds``: path there -> folder here;
+    ``group``: its control group, below one of the folder's name.
 
     ``mapped``: in a user namespace whose root is that user; ``memory``: so many bytes and no more.
     With ``log_config`` it has what Docker keeps of one, and logs to its standard error.
@@ -126,6 +128,8 @@ def container(
         bundle["mounts"] += [
             {"destination": "/etc/hostname", "type": "bind", "source": kept, "options": ["bind"]}
         ]
+    if group:
+        bundle["linux"]["cgroupsPath"] = f"/mailauth-{folder.name}/{group}"
     if mapped:
         _map(bundle, folder, mapped)
         (root := folder / "root").mkdir()  # the cache may be where that user may not go

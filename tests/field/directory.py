@@ -20,7 +20,7 @@ _SECONDS = 60.0
 
 
 class Directory:
-    """slapd with these users: uid -> userPassword.  ``modules``: loaded besides back_mdb."""
+    """slapd with these users: uid -> userPassword, "" for none.  ``modules``: loaded besides back_mdb."""
 
     def __init__(self, folder: Path, users: Mapping[str, str], modules: Sequence[str] = ()) -> None:
         slapd = shutil.which("slapd", path="/usr/sbin:/usr/local/sbin")
@@ -50,7 +50,7 @@ class Directory:
         entries = [f"dn: {SUFFIX}\nobjectClass: dcObject\nobjectClass: organization\no: example\n"]
         entries += [
             f"dn: uid={uid},{SUFFIX}\nobjectClass: inetOrgPerson\nuid: {uid}\ncn: {uid}\nsn: {uid}\n"
-            f"userPassword: {stored}\n"
+            + (f"userPassword: {stored}\n" if stored else "")
             for uid, stored in self._users.items()
         ]
         subprocess.run(

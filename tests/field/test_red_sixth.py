@@ -64,7 +64,7 @@ def test_one_logged_mismatch_is_not_nothing(rig: MakeRig, version: str) -> None:
         pass
     told = said(one)
     assert "NOTE AUTH020" in told, told
-    assert "Password mismatch (1 times)" in told
+    assert "Password mismatch (1 time)" in told
     assert "Nothing is wrong with what is stored" in told
     assert f"mailauth diagnose --login -p {USER}. If it logs in, the client sends another one" in told
     record_of(version, "passwd-file", "a logged mismatch, and no password given", heads(told))
