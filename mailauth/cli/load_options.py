@@ -93,7 +93,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--sources",
         type=click.IntRange(1, 10_000),
         metavar="N",
-        help="Send the logins from N addresses of 127.0.0.0/8; with --attack the wrong passwords."
+        help="Send the logins (with --attack the wrong passwords) from N addresses of 127.0.0.0/8."
         "  [with --attack 100]",
     ),
     # how much

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from mailauth.counted import counted, times
 from mailauth.dovecot.logtally import Unserved
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.evidence.fact import Evidence
@@ -64,7 +65,7 @@ class LogStreams(Evidence):
     def seen(self) -> str:
         if not self.streams:
             return "nobody fails again and again"
-        return "; ".join(f"{one.user!r} from {one.ip}: {one.count} times" for one in self.streams)
+        return "; ".join(f"{one.user!r} from {one.ip}: {times(one.count)}" for one in self.streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class SentPasswords(Evidence):
     def seen(self) -> str:
         if not self.sent:
             return "Dovecot does not log which password was sent"
-        return ", ".join(f"from {one.ip or 'this machine'}: one {one.count} times" for one in self.sent)
+        return ", ".join(f"from {one.ip or 'this machine'}: one {times(one.count)}" for one in self.sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,8 @@ class UserInLog(Evidence):
             quiet = "" if self.verbose else " (auth_verbose = no: Dovecot logs no reason of a failure)"
             return f"no failed login of this user{quiet}{ours}"
         why_not = "" if self.verbose or not self.unexplained else "; with auth_verbose = yes it would"
-        return f"{self.failures} failed logins of this user: {', '.join(self.reasons)}{why_not}{ours}"
+        many = counted(self.failures, "failed login")
+        return f"{many} of this user: {', '.join(self.reasons)}{why_not}{ours}"
 
 
 @dataclass(frozen=True, slots=True)

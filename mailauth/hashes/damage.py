@@ -394,4 +394,5 @@ def _where(payload: bytes) -> str:
         }
         many = f"{len(rest)} blanks" if not rest.strip(b" ") else f"{len(rest)} blanks or line ends"
         return f"it ends in {what.get(rest, many)}"
-    return f"{before} blanks or line ends before it" if before else "there is a byte order mark before it"
+    many = f"{before} blanks or line ends" if before > 1 else "a blank or a line end"
+    return f"{many} before it" if before else "there is a byte order mark before it"

@@ -9,6 +9,7 @@ Nothing here keeps state: all of it may be called from many threads.
 
 from dataclasses import replace
 
+from mailauth.counted import counted
 from mailauth.errors import UsageError
 from mailauth.expressions import expression
 from mailauth.hashes import accepts
@@ -322,7 +323,7 @@ def shown_broken(stored: bytes | str) -> str:
     text = raw(stored)
     name, payload, at = split(text)
     if name is None:
-        return f"(no scheme) ({len(text)} characters)"
+        return f"(no scheme) ({counted(len(text), 'character')})"
     entry = lookup(name)
     if entry is None:
         return f"{{{accepts.known_misname(name) or '?'}}}... ({len(payload)} characters after the scheme)"

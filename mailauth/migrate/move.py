@@ -205,8 +205,8 @@ class _Planning:
             yield f"names without a domain may be these users there: {', '.join(alike)}"
         yield from (*self.known, *self.target.notes())
         yield (
-            "strings alone are moved: uid, gid, home, quota and aliases are not; and nothing is removed where"
-            f" they come from. Nobody is asked at {self.target.place} before Dovecot has it as a passdb"
+            "only stored strings are moved, not uid, gid, home, quota and aliases; nothing is removed from"
+            f" the source. Dovecot asks {self.target.place} only if it is one of its passdbs"
         )
 
 

@@ -39,8 +39,8 @@ def observe_address(scene: Scene, lookups: LookedUp) -> ClientAddress | NotAppli
         allowed = not not_allowed(fields, scene.address)
         if allowed and not scene.address:
             raise CannotObserve(
-                f"{answer.place} allows logins from {nets} only, and where the client is is not known: name"
-                " that with --from-address."
+                f"{answer.place} allows logins from {nets} only, and the client's address is not known: give"
+                " it with --from-address."
             )
         return ClientAddress(
             _who_says(scene, answer, fields), scene.address, nets, allowed, answer.passdb, scene.logged

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 
+from mailauth.counted import times
 from mailauth.dovecot.logcensus import Census
 from mailauth.dovecot.logs import LogEvent
 from mailauth.dovecot.messages import LogKind, Why
@@ -87,7 +88,7 @@ def _causes(census: Census, reasons: Counter[str]) -> tuple[str, ...]:
 
 
 def _shown(reasons: Counter[str]) -> tuple[str, ...]:
-    return tuple(f"{reason} ({count} times)" for reason, count in reasons.most_common(_REASONS))
+    return tuple(f"{reason} ({times(count)})" for reason, count in reasons.most_common(_REASONS))
 
 
 def observe_sent(scene: Scene) -> SentPasswords | NotApplicable:

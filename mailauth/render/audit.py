@@ -19,6 +19,13 @@ from mailauth.visible import visible
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
 REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
 LOCKED, OPEN = Fate.LOCKED.value, Fate.OPEN.value
+WEAK = "sound, weaker than recommended today"
+STRENGTHS = {  # what a level is called where there is room for it
+    Level.GOOD.value: "as recommended",
+    Level.BELOW.value: "below the recommendation",
+    Level.POOR.value: "an algorithm that is quick to guess",
+    Level.NONE.value: "the password itself, or as good as that",
+}
 _WELL = (SOUND, LOCKED)
 _MOST_LINES = 40
 
@@ -168,7 +175,7 @@ def _store_text(store: StoreReport, dovecot: str) -> list[str]:
     if more := store.classes[_MOST_LINES:]:
         lines.append(f"{sum(one.rows for one in more):,} rows more in {len(more)} classes: --json has them")
     lines += [f"  {fate}: {rows:,}" for fate, rows in _fates(store).items()]
-    weak = sum(one.rows for one in store.classes if one.strength and one.strength != Level.GOOD.value)
+    weak = sum(one.rows for one in store.classes if is_weak(one))
     lines.append(f"  weak by today's numbers: {weak:,}")
     if store.without_password:
         lines.append(f"  without a password (NULL): {store.without_password:,}")
@@ -187,9 +194,13 @@ def _store_text(store: StoreReport, dovecot: str) -> list[str]:
     return [*lines, ""]
 
 
+def is_weak(one: ClassReport) -> bool:
+    return one.strength not in ("", Level.GOOD.value)
+
+
 def _said(one: ClassReport) -> str:
     if one.fate == SOUND:
-        said = one.fate if one.strength in ("", Level.GOOD.value) else f"{one.fate}; {one.strength}"
+        said = f"{one.fate}; {STRENGTHS[one.strength]}" if is_weak(one) else one.fate
         return f"{said}; {one.why}" if one.why else said
     more = ", ..." if one.rows > len(one.users) else ""
     users = f" ({', '.join(one.users)}{more})" if one.users else ""

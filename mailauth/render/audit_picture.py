@@ -2,16 +2,25 @@
 
 from pathlib import Path
 
-from mailauth.hashes.strength import Level
 from mailauth.render import picture as shared
-from mailauth.render.audit import LOCKED, NEVER, OPEN, REFUSED, SOUND, UNKNOWN, AuditReport, ClassReport
+from mailauth.render.audit import (
+    LOCKED,
+    NEVER,
+    OPEN,
+    REFUSED,
+    SOUND,
+    UNKNOWN,
+    WEAK,
+    AuditReport,
+    ClassReport,
+    is_weak,
+)
 from mailauth.render.picture import axes_of
 
-_WEAK = "sound, weaker than recommended today"
 # The colour, and what tells it where it is printed in grey.
 _LOOKS = {
     SOUND: (shared.GOOD, ""),
-    _WEAK: (shared.WEAK, ".."),
+    WEAK: (shared.WEAK, ".."),
     LOCKED: (shared.QUIET, ""),
     REFUSED: (shared.WEAK, "xx"),
     UNKNOWN: (shared.UNKNOWN, "--"),
@@ -26,7 +35,7 @@ def draw(report: AuditReport, file: Path) -> None:
     bars: dict[tuple[str, str], int] = {}
     for store in report.stores:
         for one in store.classes:
-            key = (_name(one), _WEAK if one.fate == SOUND and _is_weak(one) else one.fate)
+            key = (_name(one), WEAK if one.fate == SOUND and is_weak(one) else one.fate)
             bars[key] = bars.get(key, 0) + one.rows
     ordered = sorted(bars.items(), key=lambda bar: -bar[1])[:_MOST][::-1]
     with axes_of(file, 9, 1.5 + 0.3 * len(ordered)) as axes:
@@ -53,7 +62,3 @@ def _name(one: ClassReport) -> str:
     """What stands beside the bar: of a string that shows nothing of itself, that and its length."""
     name = one.hash.partition(" (")[0]
     return f"no known form, {one.length} characters" if name.strip(".") == "" and name else name or "nothing"
-
-
-def _is_weak(one: ClassReport) -> bool:
-    return one.strength not in ("", Level.GOOD.value)

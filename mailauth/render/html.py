@@ -14,7 +14,7 @@ from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.load.result import LoadResult
 from mailauth.memory.fitting import PassdbFit
 from mailauth.records import dataclass
-from mailauth.render.audit import AuditReport, StoreReport
+from mailauth.render.audit import STRENGTHS, AuditReport, StoreReport
 from mailauth.render.html_curves import load_curves, number
 from mailauth.render.html_picture import Chart, memory_chart, stores_chart
 from mailauth.render.json import DiagnosisReport, FindingReport, SeenReport, UndecidedReport
@@ -112,6 +112,7 @@ def page_html(page: Page) -> str:
         counts={level: sum(one.severity == level for one in page.findings) for level in _ORDER},
         stores=_stores(page),
         most_rows=_MOST_ROWS,
+        strengths=STRENGTHS,
         curves=load_curves(page.load) if page.load else (),
         memory=[(one, memory_chart(one, number)) for number, one in enumerate(page.memory, 1)],
     )

@@ -4,11 +4,30 @@ from mailauth.counted import counted
 from mailauth.dovecot.sizes import show_limit, show_size
 from mailauth.memory.fitting import Fits, PassdbFit, ServiceFit
 from mailauth.records import dataclass
-from mailauth.render.audit import LOCKED, NEVER, OPEN, REFUSED, SOUND, UNKNOWN, StoreReport
+from mailauth.render.audit import (
+    LOCKED,
+    NEVER,
+    OPEN,
+    REFUSED,
+    SOUND,
+    UNKNOWN,
+    WEAK,
+    ClassReport,
+    StoreReport,
+    is_weak,
+)
 
 _MOST_BARS = 12
 _LABEL = 44  # characters that a phone shows in one line
-_FATES = {SOUND: "good", LOCKED: "idle", OPEN: "bad", REFUSED: "warn", UNKNOWN: "odd", NEVER: "bad"}
+_FATES = {
+    SOUND: "good",
+    WEAK: "warn",
+    LOCKED: "idle",
+    OPEN: "bad",
+    REFUSED: "warn",
+    UNKNOWN: "odd",
+    NEVER: "bad",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +67,21 @@ def stores_chart(store: StoreReport, number: int) -> Chart:
     bars = tuple(
         Bar(
             _cut(one.hash or "nothing"),
-            f"{counted(one.rows, 'row')}, {one.fate}",
-            (Segment(0, max(100 * one.rows / most, 0.5), _FATES[one.fate]),),
+            f"{counted(one.rows, 'row')}, {_fate(one)}",
+            (Segment(0, max(100 * one.rows / most, 0.5), _FATES[_fate(one)]),),
         )
         for one in shown
     )
     told = "; ".join(f"{bar.label}: {bar.text}" for bar in bars)
     if left := len(store.classes) - len(shown):
         told += f"; {left} smaller classes are in the table only"
-    fates = {one.fate for one in shown}
+    fates = {_fate(one) for one in shown}
     legend = tuple((kind, fate) for fate, kind in _FATES.items() if fate in fates)
     return Chart(f"store-{number}", f"Rows by hash, {store.passdb}", told, bars, legend)
+
+
+def _fate(one: ClassReport) -> str:
+    return WEAK if one.fate == SOUND and is_weak(one) else one.fate
 
 
 def memory_chart(passdb: PassdbFit, number: int) -> Chart:

@@ -32,13 +32,13 @@ def draw_time(axes: list[Any], result: LoadResult) -> None:
     bad = [(one.at, one.bad) for one in result.samples if one.bad]
     if bad:
         axes[0].plot(*zip(*bad, strict=True), "x", color=BAD, label="failed or lost")
-    axes[0].set_ylabel("requests/s")
+    axes[0].set_ylabel("logins a second")
     axes[0].set_ylim(bottom=0)
     for name, colour, line in zip(("p50", "p95", "p99"), SERIES, (":", "--", "-"), strict=False):
         # a second without an answer is a gap
         shown = [getattr(one, name) * 1000 or float("nan") for one in result.samples]
         axes[1].plot(at, shown, color=colour, linestyle=line, label=name)
-    axes[1].set_ylabel("latency, ms")
+    axes[1].set_ylabel("time to an answer, ms")
     axes[1].set_ylim(bottom=0)
     if len(axes) > 2:
         axes[2].plot(at, [one.workers or 0 for one in result.samples], color=GOOD, label="auth-workers")
@@ -59,7 +59,7 @@ def draw_knee(axes: Any, knee: Knee) -> None:
     """The p95 of each rate that was tried."""
     points = [(one.rate, one.latency.p95, one.held) for one in knee.steps if one.latency.count]
     _draw_rates(axes, points, knee.limit, knee.rate)
-    axes.set(xlabel="requests/s", ylabel="p95, ms")
+    axes.set(xlabel="logins asked for, a second", ylabel="time to an answer, p95, ms")
 
 
 def draw_attack(axes: Any, attack: Attack) -> None:
@@ -75,14 +75,15 @@ def _draw_rates(axes: Any, points: list[tuple[float, float, bool]], limit: float
     """Points of a rate, seconds and whether it held; the limit, and the ``rate`` that was found."""
     for held, colour, mark, label in ((True, GOOD, "o", "holds"), (False, BAD, "x", "does not hold")):
         some = [(at, seconds * 1000) for at, seconds, holds in points if holds is held]
-        axes.plot([at for at, _ in some], [most for _, most in some], mark, color=colour, label=label)
+        if some:
+            axes.plot([at for at, _ in some], [most for _, most in some], mark, color=colour, label=label)
     axes.axhline(limit * 1000, label=f"limit: {limit * 1000:g} ms", **LIMIT)
     if rate:
         axes.axvline(rate, color=GOOD, linewidth=1, label=f"most that holds: {rate:.4g}/s")
         axes.text(rate, 0.98, f" {rate:.4g}/s ", transform=axes.get_xaxis_transform(), va="top")
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter("{x:g}")
-    axes.tick_params(which="minor", labelsize=7)
+        axis.set_major_formatter("{x:,g}")
+        axis.set_minor_formatter("{x:,g}")
+    axes.tick_params(which="both", labelsize=8)
     axes.legend(fontsize=8, loc="upper left")

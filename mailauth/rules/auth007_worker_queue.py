@@ -18,6 +18,7 @@ What to do
 """
 
 from mailauth import digits
+from mailauth.counted import times
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogWindow
 from mailauth.finding import Certainty, Problem, Severity, Trait, rule
@@ -43,7 +44,7 @@ def worker_queue(configured: Configured, log: LogWindow) -> Problem | None:
     on_23 = [Setting("auth_worker_max_count", str(more))]
     on_24 = [block("service", "auth-worker", Setting("process_limit", str(more)))]
     return Problem(
-        says=f"Dovecot says, {queued.count} times since {log.begins}: {queued.text}.",
+        says=f"Dovecot says, {times(queued.count)} since {log.begins}: {queued.text}.",
         because=(log, configured),
         certainty=Certainty.PROVEN,
         remedy=remedy(

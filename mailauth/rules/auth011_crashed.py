@@ -14,6 +14,7 @@ What to do
     core file shows where it crashes.
 """
 
+from mailauth.counted import times
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import LogTrouble, LogWindow
 from mailauth.finding import Certainty, Problem, Remedy, Severity, rule
@@ -38,7 +39,9 @@ def crashed(log: LogWindow) -> Problem | None:
         return None
     signals = {one.what for one in found}
     since = log.begins
-    says = [f"Dovecot says, {one.count} times since {since}: {one.text.partition(' (')[0]}." for one in found]
+    says = [
+        f"Dovecot says, {times(one.count)} since {since}: {one.text.partition(' (')[0]}." for one in found
+    ]
     panics = [one for one in log.all(LogKind.PANIC) if one.service in {other.service for other in found}]
     says += [f"Before it: {one.text}." for one in panics[:1]]
     return Problem(

@@ -18,6 +18,7 @@ What to do
     after kill -CONT PID.  Where auth itself verifies slow hashes, see AUTH010.
 """
 
+from mailauth.counted import times
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import AuthAnswer, Evidence, Logins, LogWindow, LookedUp
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
@@ -51,7 +52,7 @@ def no_answer(
     ]
     if not found:
         return None
-    says = " ".join(f"Dovecot says, {one.count} times since {log.begins}: {one.text}." for one in found)
+    says = " ".join(f"Dovecot says, {times(one.count)} since {log.begins}: {one.text}." for one in found)
     fails = [reply for reply in logins.replies if reply.code == "temp_fail"] if logins else []
     return _problem((log, logins) if logins and fails else (log,), says, now=bool(fails))
 

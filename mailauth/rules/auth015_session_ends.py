@@ -15,6 +15,7 @@ What to do
     doveadm reload.
 """
 
+from mailauth.counted import times
 from mailauth.evidence import Configured, LogTrouble, LogWindow, UserName
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.remedies import RELOAD, Setting, block, both, remedy
@@ -43,7 +44,7 @@ def session_ends(configured: Configured, log: LogWindow, name: UserName | None) 
     means = f" ({first.says})" if first.says else ""
     return Problem(
         says=(
-            f"Dovecot says, {first.count} times since {log.begins}, of {first.service}: {first.text}{means};"
+            f"Dovecot says, {times(first.count)} since {log.begins}, of {first.service}: {first.text}{means};"
             " no session has ended as it should since."
             + (f" All were of {other!r}: whether others' sessions end, too, is not known." if other else "")
         ),

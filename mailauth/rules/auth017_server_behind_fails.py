@@ -15,6 +15,7 @@ What to do
 import re
 from datetime import datetime, timedelta
 
+from mailauth.counted import times
 from mailauth.dovecot.messages import LogKind
 from mailauth.dovecot.ours import reports_to_on_login
 from mailauth.evidence import Configured, DirectoryAnswers, LogTrouble, LogWindow, LookedUp
@@ -82,4 +83,4 @@ def _on_login(log: LogWindow, found: list[LogTrouble]) -> Problem:
 
 def _says(one: LogTrouble, log: LogWindow) -> str:
     meaning = f" ({one.says})" if one.says else ""
-    return f"Dovecot says, {one.count} times since {log.begins}: {one.text}{meaning}."
+    return f"Dovecot says, {times(one.count)} since {log.begins}: {one.text}{meaning}."

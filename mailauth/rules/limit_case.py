@@ -2,6 +2,7 @@
 
 import re
 
+from mailauth.counted import times
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Configured, LogTrouble, LogWindow
 from mailauth.finding import Certainty, Problem
@@ -26,7 +27,7 @@ def problem(
     more = max(_AT_LEAST, 2 * int(number[1]) if number else 0)
     text = [block("service", trouble.service, Setting(setting, str(more)))]
     return Problem(
-        says=f"Dovecot says, {trouble.count} times since {log.begins}: {trouble.text}.",
+        says=f"Dovecot says, {times(trouble.count)} since {log.begins}: {trouble.text}.",
         because=(log, configured),
         certainty=Certainty.PROVEN,
         remedy=remedy(

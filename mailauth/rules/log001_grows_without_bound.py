@@ -21,6 +21,7 @@ What to do
 
 from enum import Enum
 
+from mailauth.counted import times
 from mailauth.dovecot.messages import Why
 from mailauth.dovecot.sizes import show_size
 from mailauth.evidence import (
@@ -159,7 +160,7 @@ def _says(one: LogStream) -> str:
     why = f" ({one.why.value})" if one.why not in (Why.NOT_TOLD, Why.OTHER) else ""
     same = {True: ", with the same password each time", False: ", with different passwords", None: ""}
     return (
-        f"{one.user!r} fails from {one.ip or 'this machine'}: {one.count} times in {one.seconds:.0f} s, one"
+        f"{one.user!r} fails from {one.ip or 'this machine'}: {times(one.count)} in {one.seconds:.0f} s, one"
         f" every {one.interval:.1f} s{why}{same[one.same_password]}; that is"
         f" {show_size(int(_rate(one) * _DAY))} of log a day."
     )

@@ -18,6 +18,7 @@ What to do
     Put the certificate and its own key there; then doveadm reload.
 """
 
+from mailauth.counted import times
 from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import Cleartext, Configured, LogWindow, TlsFiles
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
@@ -78,7 +79,7 @@ def _by_the_log(configured: Configured, log: LogWindow) -> Problem | None:
     if told is None:
         return None
     return Problem(
-        says=f"Dovecot says, {told.count} times since {log.begins}, of {told.service}: {told.text}. No TLS"
+        says=f"Dovecot says, {times(told.count)} since {log.begins}, of {told.service}: {told.text}. No TLS"
         " handshake succeeds with that.",
         because=(log, configured),
         certainty=Certainty.LIKELY,

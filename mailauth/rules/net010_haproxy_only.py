@@ -15,6 +15,7 @@ What to do
     connect directly use a listener without haproxy = yes.
 """
 
+from mailauth.counted import times
 from mailauth.dovecot.conf import words
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.evidence import Configured, Listener, Listening, LogWindow
@@ -60,7 +61,7 @@ def _by_the_log(configured: Configured, log: LogWindow, found: list[Listener]) -
     told = log.all(LogKind.NO_PROXY)
     if not told:
         return None
-    said = "; ".join(f"{one.text} ({one.count} times: {one.says})" for one in told)
+    said = "; ".join(f"{one.text} ({times(one.count)}: {one.says})" for one in told)
     return Problem(
         says=f"haproxy = yes is set at {_shown(found)}. Dovecot logs of connections there: {said}.",
         because=(configured, log),

@@ -14,6 +14,7 @@ What to do
     Set the new password in that client.  The address shows which one it is.
 """
 
+from mailauth.counted import times
 from mailauth.evidence import PasswordCheck, SentPasswords
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 
@@ -25,7 +26,7 @@ def client_sends_old(password: PasswordCheck, log: SentPasswords) -> Problem | N
     others = [one for one in log.sent if one.as_given is False and one.count >= _REPEATS]
     if not password.lets_in or not others:
         return None
-    where = ", ".join(f"{one.ip or 'this machine'} ({one.count} times)" for one in others)
+    where = ", ".join(f"{one.ip or 'this machine'} ({times(one.count)})" for one in others)
     return Problem(
         says=(
             "The password given to mailauth is right; a client sends another one, and the same each time:"

@@ -121,7 +121,7 @@ def test_the_log_tells_of_a_passdb_that_is_not_looked_into(
     assert [lab.login(user, SECRET).ok for user in ("alice", "bob")] == [False, False]
     [after] = look(target).diagnosis.findings
     assert (after.rule.code, after.severity) == ("AUTH020", Severity.RISK)
-    assert f"failed: {lab.folder}/login.lua:2: ... (1 times)" in after.problem.says
+    assert f"failed: {lab.folder}/login.lua:2: ... (1 time)" in after.problem.says
     told = [each.text for each in one.one("workers").said if each.status is not Status.OK]
     assert len(told) == 1, told
     assert f"{lab.folder}/login.lua:2: ..." in told[0]
