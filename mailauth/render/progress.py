@@ -8,6 +8,7 @@ from mailauth.render.picture import GOOD, LIMIT, SERIES, axes_of
 
 _BAR = 50  # characters
 _DAYS = 7  # that a picture has room for, at least
+_LABELS = 15  # dates that can be read below one
 
 
 def progress_text(found: OnLoginProgress) -> str:
@@ -50,12 +51,21 @@ def draw(found: OnLoginProgress, path: Path) -> None:
         axes.bar(
             dates, each, width=0.6, color=SERIES[0], hatch="..", edgecolor="white", label="migrated that day"
         )
-        axes.plot(dates, total, marker="o", color=GOOD, label="migrated so far")
-        axes.axhline(found.users, label=f"all {found.users} users", **LIMIT)
+        marker = "o" if len(dates) <= _LABELS else ""
+        axes.plot(dates, total, marker=marker, color=GOOD, label="migrated so far")
+        if found.counted:
+            axes.axhline(found.users, label=f"all {found.users:,} users", **LIMIT)
         # one day alone would be one bar as wide as the picture
         axes.set_xlim(-0.6, max(len(dates), _DAYS) - 0.4)
-        axes.set_title(f"Users that have {found.goal}: {found.reached} of {found.users}")
+        axes.set_title(_title(found))
         axes.set_ylabel("users")
         axes.set_xlabel("day")
+        axes.set_xticks(range(0, len(dates), -(-len(dates) // _LABELS) or 1))
         axes.tick_params(axis="x", rotation=45)
         axes.legend()
+
+
+def _title(found: OnLoginProgress) -> str:
+    if found.counted:
+        return f"Users who have {found.goal}: {found.reached:,} of {found.users:,}"
+    return f"Users who got {found.goal} when they logged in (--rows counts all users)"
