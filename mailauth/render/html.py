@@ -50,11 +50,11 @@ class Page:
 
     @property
     def findings(self) -> list[FindingReport]:
-        """Each once, what blocks logins first."""
+        """Each once, what blocks logins first, and of that what is proven."""
         found: list[FindingReport] = []
         for diagnosis in self.diagnoses:
             found += [one for one in diagnosis.findings if one not in found]
-        return sorted(found, key=lambda one: _ORDER.index(one.severity))
+        return sorted(found, key=lambda one: (_ORDER.index(one.severity), one.certainty != "proven"))
 
     @property
     def undecided(self) -> dict[str, list[UndecidedReport]]:
