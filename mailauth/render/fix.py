@@ -55,7 +55,7 @@ def _stays(told: FixReport) -> Iterator[str]:
 
 def _lasts(told: FixReport) -> bool:
     """Whether nothing of it can be taken back."""
-    return bool(told.lasting) and not told.files
+    return len(told.lasting) >= len(told.files) + len(told.commands) + bool(told.entry) > 0
 
 
 def _end(told: FixReport) -> Iterator[str]:
