@@ -19,7 +19,7 @@ from mailauth.visible import visible
 SOUND, NEVER = Fate.SOUND.value, Fate.NEVER.value
 REFUSED, UNKNOWN = Fate.REFUSED.value, Fate.UNKNOWN.value
 LOCKED, OPEN = Fate.LOCKED.value, Fate.OPEN.value
-WEAK = "sound, weaker than recommended today"
+WEAK = "sound, weaker than recommended"
 STRENGTHS = {  # what a level is called where there is room for it
     Level.GOOD.value: "as recommended",
     Level.BELOW.value: "below the recommendation",
