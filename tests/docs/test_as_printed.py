@@ -175,6 +175,7 @@ def _takes(command: click.Command, words: list[str]) -> bool:
     return bool(words) and words[-1] in options and not options[words[-1]].is_flag
 
 
+_LIMIT = "service auth-worker {\n  vsz_limit = 96M\n}\n"
 _CONTEXT = click.Context(cli)
 TEXTS = texts()
 
@@ -183,7 +184,7 @@ TEXTS = texts()
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     if os.geteuid() != 0:
         missing("only root has namespaces with a Dovecot of their own")
-    with Lab(None, "sqlite", _users(), protocols=("imap", "pop3")) as lab:
+    with Lab(None, "sqlite", _users(), _LIMIT, protocols=("imap", "pop3")) as lab:
         folder = furnished(tmp_path_factory.mktemp("stage"))
         with stage(lab, folder, SECRET) as one:
             for line in (  # what some lines name
@@ -199,7 +200,7 @@ def _users() -> dict[str, str | None]:
     """Alice's hash does not fit into the memory of the process that verifies it: MEM001."""
     good = argon2id(SECRET.encode(), memory=MiB)
     return {
-        "alice": argon2id(SECRET.encode(), memory=256 * MiB),
+        "alice": argon2id(SECRET.encode(), memory=96 * MiB),
         "alice@example.org": good,
         "canary@example.org": good,
         "bob": good.removeprefix("{ARGON2ID}"),
