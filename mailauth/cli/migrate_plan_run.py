@@ -87,7 +87,7 @@ def _found(
 ) -> applying.Plan:
     seconds, silent = limit
     until = time.monotonic() + seconds
-    with overdue.ended(seconds + _GRACE, silent):
+    with overdue.ended(seconds + _GRACE, silent, gives_up=True):
         table = opened_whole(where, reading=True)
     try:
         must_be_as_it_is(where, table)
@@ -95,7 +95,8 @@ def _found(
         with changing(None) as tell, opened(out) as each:
             page = _page(where, reading=True)
             made = length_of(where.order) if table.width is not None else 0
-            with overdue.ended(seconds + _GRACE, silent):  # rows that come slowly end by the plan's own clock
+            # rows that come slowly end by the plan's own clock
+            with overdue.ended(seconds + _GRACE, silent, gives_up=True):
                 wishes = replace(wishes, made=column.made(table, wishes, page, tell, seconds / 2))
                 left = max(until - time.monotonic(), 0.0)
                 found = applying.plan(table, wishes, tell, page=page, seconds=left, made=made, each=each)

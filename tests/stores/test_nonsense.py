@@ -2,6 +2,8 @@
 
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from threading import Event
 
@@ -11,6 +13,7 @@ from mailauth.dovecot.authconfig import SqlSource
 from mailauth.errors import CannotObserve
 from mailauth.stores import sql, table
 from mailauth.stores.nonsense import named
+from tests.cli.running import ROOT
 from tests.stores.test_unending import Talk, server
 
 _QUERY = "SELECT userid AS user, password FROM users"
@@ -71,3 +74,30 @@ def test_the_same_rows_whatever_is_asked(columns: int, rows: Sequence[Sequence[b
 def test_a_bug_stays_one() -> None:
     with pytest.raises(ValueError, match="invalid literal"), named("somewhere"):
         int("x")
+
+
+def asks_for_rounds(link: socket.socket, _done: Event) -> None:
+    """SCRAM, RFC 5802: the server says how often the password is hashed."""
+    link.recv(4096)
+    link.sendall(_told(b"R", struct.pack("!I", 10) + b"SCRAM-SHA-256\0\0"))
+    nonce = link.recv(4096).partition(b"r=")[2]
+    link.sendall(_told(b"R", struct.pack("!I", 11) + b"r=" + nonce + b"x,s=QSXCR+Q6sek8bf92,i=2147483647"))
+    link.recv(4096)
+
+
+def test_a_server_that_has_us_compute_without_end() -> None:
+    """Libpq hears no signal meanwhile, and a closed connection does not end it."""
+    script = (
+        "import sys; from mailauth import overdue; from mailauth.cli import migrate_plan_run\n"
+        "overdue._DEAF, migrate_plan_run._GRACE = 0.2, 0.0\n"
+        "from mailauth.cli.main import run; run()"
+    )
+    with server(asks_for_rounds) as port:
+        url = f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable&gssencmode=disable&password=p"
+        words = ("migrate", "plan", "--prefix", "--max-seconds", "1", "--url-fd", "0")
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            input=url, text=True, capture_output=True, check=False, cwd=ROOT, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 3, done
+    assert "the store has not answered within 1 s" in done.stderr
