@@ -2,6 +2,7 @@
 
 from mailauth.evidence.fact import Evidence
 from mailauth.records import dataclass
+from mailauth.stores.closed_entry import Closed
 from mailauth.stores.directed import BindTold, Bound, Directed, Told
 
 # With these a new connection fails; Dovecot may have one from before, on which it is answered.
@@ -22,7 +23,7 @@ class DirectoryAnswer:
     in while this one says that.
 
     ``sure``: what was seen is what Dovecot sees of it on a new connection.  ``anybody``: any password is let
-    in meanwhile, by result_internalfail.
+    in meanwhile, by result_internalfail.  ``closed``: what the entry says, where a bind verifies.
     """
 
     passdb: str
@@ -32,6 +33,7 @@ class DirectoryAnswer:
     alone: bool
     sure: bool
     anybody: bool = False
+    closed: Closed | None = None
 
     @property
     def text(self) -> str:
@@ -67,21 +69,19 @@ class DirectoryAnswers(Evidence):
 class UserBind(Evidence):
     """What the server said to the one bind as the user, with the password that was given.
 
-    ``since``: when the entry says that the account was locked; "" where it does not say.
+    ``closed``: what the entry says of the account.
     """
 
     passdb: str
     name: str
     told: BindTold
-    since: str = ""
+    closed: Closed | None = None
 
     @property
     def locked(self) -> bool:
-        """Its entry says that it is locked until somebody unlocks it; the server says no more than 49.
-
-        Source: draft-behera-ldap-password-policy-10 section 5.3.3, of the value.
-        """
-        return self.told.how is Bound.WRONG and not self.told.plain and self.since == "000001010000Z"
+        """Its entry says that the account is closed now; the server says no more than 49."""
+        wrong = self.told.how is Bound.WRONG and not self.told.plain
+        return wrong and self.closed is not None and self.closed.lasting
 
     @property
     def text(self) -> str:

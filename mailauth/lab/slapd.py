@@ -131,6 +131,11 @@ class Slapd:
         changes = "".join(f"replace: {one}\n{one}:: {_coded(value)}\n-\n" for one, value in values.items())
         self._ask("ldapmodify", input=f"dn:: {_coded(name)}\nchangetype: modify\n{changes}\n")
 
+    def change_forced(self, name: str, attribute: str, value: str | None) -> None:
+        """Set an attribute that the server keeps itself, or remove it."""
+        done = f"replace: {attribute}\n{attribute}: {value}\n" if value else f"delete: {attribute}\n"
+        self._ask("ldapmodify", "-e", "relax", input=f"dn:: {_coded(name)}\nchangetype: modify\n{done}")
+
     def remove(self, names: Sequence[str]) -> None:
         """Remove entries; one that is not there is none."""
         if names:

@@ -4,7 +4,8 @@ A bind with a wrong password counts as an attempt, and attempts can lock an acco
 one, and none for a password that nobody gave.
 """
 
-from mailauth.dovecot import entryfields
+import time
+
 from mailauth.dovecot.ldap_settings import read
 from mailauth.errors import CannotObserve
 from mailauth.evidence import LuaAnswer, NotApplicable, PamAnswer, PasswordCheck, TokenAnswer, UserBind
@@ -15,7 +16,8 @@ from mailauth.probes.scene import Scene
 from mailauth.probes.walk import WalkEntry
 from mailauth.records import dataclass
 from mailauth.stores import ask_directory
-from mailauth.stores.directed import LOCKED_SINCE, BindTold, Bound
+from mailauth.stores.closed_entry import Closed, closed
+from mailauth.stores.directed import BindTold, Bound
 from mailauth.stores.pam_said import ENDS
 
 
@@ -81,7 +83,7 @@ class Binder:
             return self.script.takes
         if self.made is None:
             told = self._bind(entry)
-            self.made = UserBind("the directory", entry.passdb.label, name, told, self._locked(name))
+            self.made = UserBind("the directory", entry.passdb.label, name, told, self._closed(name))
         if (self.made.passdb, self.made.name) != (entry.passdb.label, name):
             raise CannotObserve(f"{entry.passdb.label} would take a second bind, which may lock the account.")
         return self.made.told.how is Bound.TAKEN
@@ -107,12 +109,10 @@ class Binder:
     def observe(self) -> UserBind | NotApplicable:
         return self.made or NotApplicable(UserBind, "no bind was needed")
 
-    def _locked(self, name: str) -> str:
-        """Since when, where the entry says so (OpenLDAP's slapo-ppolicy)."""
-        for answer in self.scene.directories.values():
-            if answer.name == name and (since := entryfields.first(dict(answer.values), LOCKED_SINCE)):
-                return since
-        return ""
+    def _closed(self, name: str) -> Closed | None:
+        """What the entry says of the account."""
+        answers = [one for one in self.scene.directories.values() if one.name == name]
+        return closed(dict(answers[0].values), time.time()) if answers else None
 
     def _bind(self, entry: WalkEntry) -> BindTold:
         scene, passdb, name = self.scene, entry.passdb, entry.record.bind_as

@@ -26,7 +26,7 @@ def asked(scene: Scene, passdb: Passdb, filled: Fill) -> tuple[Directory, Answer
     base, text = filled(set_so.base, escape), filled(set_so.filter, escape)
     key = (passdb.number, base, text)
     if key not in scene.directories:
-        ask_directory.prepare()
+        ask_directory.prepare(set_so)
         identity, _ = as_dovecot(scene.dovecot, scene.config, passdb.verified_by)
         try:
             scene.directories[key] = scene.dovecot.inside(

@@ -1,5 +1,7 @@
 """What the directories of passdbs of the driver ldap say of this user, without the user's password."""
 
+import time
+
 from mailauth.dovecot.authconfig import Passdb
 from mailauth.evidence import DirectoryAnswer, DirectoryAnswers, NotApplicable
 from mailauth.evidence.directory import FAILS
@@ -7,6 +9,7 @@ from mailauth.probes import directed
 from mailauth.probes.lookup import fill_for
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import While, while_failing
+from mailauth.stores.closed_entry import closed
 from mailauth.stores.directed import Directed
 
 
@@ -15,10 +18,13 @@ def observe_directories(scene: Scene) -> DirectoryAnswers | NotApplicable:
     if scene.names is None or scene.names.refused:
         return NotApplicable(DirectoryAnswers, "no passdb is asked for this name")
     mechanism = (scene.mechanism or "PLAIN").upper()
-    asked = [one for one in _of_users(scene) if one.driver == "ldap" and one.takes(mechanism)]
+    passdbs = [one for one in scene.config.passdbs if not one.master]
+    asked = [one for one in passdbs if one.driver == "ldap" and one.takes(mechanism)]
     if not asked:
         return NotApplicable(DirectoryAnswers, "no passdb asks a directory")
-    return DirectoryAnswers("the directories", tuple(_answer(scene, one) for one in asked))
+    told = [(one, _answer(scene, one)) for one in asked]
+    answers = tuple(one for passdb, one in told if not passdb.deny or one.told.how in _FAILS)
+    return DirectoryAnswers("the directories", answers)
 
 
 def _answer(scene: Scene, passdb: Passdb) -> DirectoryAnswer:
@@ -32,6 +38,7 @@ def _answer(scene: Scene, passdb: Passdb) -> DirectoryAnswer:
         alone=meanwhile is While.CLOSED,
         sure=directed.sure(scene, answer.told),
         anybody=meanwhile is While.ANYBODY,
+        closed=closed(dict(answer.values), time.time()) if set_so.bind and answer.name else None,
     )
 
 

@@ -1,11 +1,12 @@
 """What the LDAP rules share: the problem that an answer of a directory is."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from mailauth.evidence import DirectoryAnswer, DirectoryAnswers, Logins
 from mailauth.evidence.directory import OF_THE_CONNECTION
 from mailauth.finding import Certainty, Problem, Remedy, Severity
-from mailauth.stores.directed import Directed
+from mailauth.stores.directed import Directed, TlsFault
 
 _FROM_BEFORE = " Dovecot may have a connection from before, on which logins still work."
 _WORKED = " A login made now still worked: on a connection from before, or by the cache or another passdb."
@@ -19,11 +20,12 @@ def problem(
     logins: Logins | None,
     advice: Mapping[Directed, str],
     *,
+    of_tls: Mapping[TlsFault, str] = MappingProxyType({}),
     waits: bool = False,
 ) -> Problem | None:
     """It blocks the login where there is no other passdb, and no login worked just now.
 
-    ``waits``: by the log a login waits for it now.
+    ``of_tls``: advice where it is known why TLS fails.  ``waits``: by the log a login waits for it now.
     In the advice, <settings> is where the directory is set, and <name> as whom Dovecot binds.
     """
     if not found:
@@ -32,7 +34,8 @@ def problem(
     worked = logins is not None and any(reply.ok for reply in logins.replies)
     failed = logins is not None and bool(logins.replies) and not worked
     perhaps = first.told.how in OF_THE_CONNECTION and not worked and not failed and not waits
-    text = advice[first.told.how].replace("<settings>", first.settings)
+    advised = of_tls.get(first.told.tls) if first.told.tls else None
+    text = (advised or advice[first.told.how]).replace("<settings>", first.settings)
     return Problem(
         says="; ".join(one.text for one in found)
         + "."

@@ -18,7 +18,7 @@ What to do
 from mailauth.evidence import DirectoryAnswers, Logins, LogWindow
 from mailauth.finding import Bears, Problem, Severity, rule
 from mailauth.rules import directory_case, flood_case
-from mailauth.stores.directed import Directed
+from mailauth.stores.directed import Directed, TlsFault
 
 _ADVICE = {
     Directed.DOWN: "Start the directory server, or correct its address in <settings>.",
@@ -35,7 +35,7 @@ _ADVICE = {
         "Correct the name or the password with which Dovecot binds (<name>): ldap_auth_dn and"
         " ldap_auth_dn_password (2.3: dn and dnpass) of <settings>; then reload."
     ),
-    Directed.FILTER: "Correct the filter in <settings>: count its parentheses.",
+    Directed.FILTER: "Set the filter in <settings>, or correct it: count its parentheses.",
     Directed.REFUSED: "Let <name> search there, by the server's rules; it is set in <settings>.",
     Directed.LIMIT: (
         "Raise the server's limits for <name>, give the attributes of the filter an index, or let it match"
@@ -45,6 +45,23 @@ _ADVICE = {
         "Correct the base in <settings>. A variable in it may be empty: a name without @ has no domain."
     ),
     Directed.ELSEWHERE: "Name the server that has the base, or a base of this one, in <settings>.",
+}
+
+
+_OF_TLS = {
+    TlsFault.EXPIRED: "Give the directory server a certificate that is valid now, or set the clocks.",
+    TlsFault.NAME: (
+        "Name the server in <settings> as its certificate has it, or give it a certificate for that name."
+    ),
+    TlsFault.AUTHORITY: (
+        "Put the certificate of that authority into that file, and let Dovecot's user read it; then restart"
+        " Dovecot."
+    ),
+    TlsFault.OLD: "Update the directory server, or let it offer TLS 1.2 or newer.",
+    TlsFault.NO_TLS: (
+        "Correct address, port or StartTLS in <settings>: ldaps has a port of its own (636), StartTLS has the"
+        " usual one (389); or turn TLS on at the server."
+    ),
 }
 
 
@@ -59,4 +76,6 @@ def directory_gives_no_answer(
     answers: DirectoryAnswers, logins: Logins | None, log: LogWindow | None
 ) -> Problem | None:
     waits = any(flood_case.cure(one.text).waits for one in flood_case.flooding(log))
-    return directory_case.problem(answers.those(*_ADVICE), answers, logins, _ADVICE, waits=waits)
+    return directory_case.problem(
+        answers.those(*_ADVICE), answers, logins, _ADVICE, of_tls=_OF_TLS, waits=waits
+    )

@@ -42,9 +42,7 @@ def password_refused(bind: UserBind, check: PasswordCheck) -> Problem | None:
         return None
     sure = bind.told.plain or bind.told.how is Bound.EMPTY
     doubt = "" if sure else _DOUBTS[bind.told.named]
-    doubt += (
-        f". By the entry's pwdAccountLockedTime ({bind.since}) the account was locked" if bind.since else ""
-    )
+    doubt += f". Of the entry: {bind.closed.says}" if bind.closed else ""
     return Problem(
         says=f"{bind.text}{doubt}.",
         because=(bind, check) if check.several else (bind,),
@@ -56,4 +54,4 @@ def password_refused(bind: UserBind, check: PasswordCheck) -> Problem | None:
 def _remedy(bind: UserBind) -> str:
     if bind.told.named is not Named.ENTRY:
         return f"{_TEMPLATE}{_USE[0].lower()}{_USE[1:]}"
-    return _UNLOCK if bind.since else _USE
+    return _UNLOCK if bind.closed else _USE

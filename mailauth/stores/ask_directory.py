@@ -10,8 +10,9 @@ from dataclasses import replace
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import Directory
 from mailauth.errors import CannotObserve
-from mailauth.stores import filters, libldap
-from mailauth.stores.directed import LOCKED_SINCE, Answer, BindTold, Bound, Directed, Named, Told
+from mailauth.later import import_now
+from mailauth.stores import closed_entry, directory_tls, filters, libldap
+from mailauth.stores.directed import Answer, BindTold, Bound, Directed, Named, Told
 from mailauth.stores.libldap import LdapError
 
 _SECONDS = 10  # for each step that libldap has a limit for
@@ -42,11 +43,21 @@ _OF_DATA = {
 }
 # passwordPolicyResponse.error: draft-behera-ldap-password-policy-10 section 6.2.
 _OF_POLICY = {0: Bound.EXPIRED, 1: Bound.LOCKED, 2: Bound.CHANGE}
+_NO_FILTER = (
+    "no passdb_ldap_filter is set, and without one this Dovecot lets nobody in, not by a template either"
+)
+_ALIAS = "the entry {} is an alias, which is not followed to the real one (deref = {})"
+_OF_23 = re.compile(r"%[LUTE]*[und](?![\w{])")
 _ADDRESS = re.compile(r"ldaps?://(\[[^\]]*\]|[^:/]*)(?::([0-9]+))?")
 
 
-def prepare() -> None:
-    """Load the library: before entering a root where it cannot be found.  Raises CannotObserve."""
+def prepare(directory: Directory | None = None) -> None:
+    """Load the library: before entering a root where it cannot be found.  Raises CannotObserve.
+
+    With a directory that is asked by TLS, also what looks at its certificate.
+    """
+    if directory and directory.with_tls:
+        import_now(directory_tls.NEEDED)
     if libldap.load() is None:
         raise CannotObserve("Asking a directory needs libldap, which is not here: apt-get install ldap-utils")
 
@@ -62,6 +73,8 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
     library = libldap.load()
     if library is None or not directory.uris:
         raise CannotObserve(f"{directory.place}: no server is named.")
+    if not directory.filter:
+        return Answer(Told(Directed.FILTER, directory.place, says=_NO_FILTER))
     if directory.version != _VERSION:
         raise CannotObserve(
             f"{directory.place}: mailauth asks by version {_VERSION} of the protocol, and ldap_version is"
@@ -83,25 +96,42 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
             count, entry = link.search(base, directory.scope, text, wanted, most=2)
             if not count:
                 return Answer(_nobody(link, directory, base, text))
+            found = _found(link, directory, entry, f"{text} below {base}")
     except LdapError as why:
         told = Told(_meaning(why.code, stage), place, why.code, why.says[:_MOST_WORDS])
-        if told.how is Directed.DOWN:
-            return Answer(replace(told, how=_of_nothing(directory)))
         of_base = dict.fromkeys((Directed.BASE, Directed.NO_NAME, Directed.ELSEWHERE), base)
         at = {**of_base, Directed.FILTER: text}.get(told.how, place)
-        return Answer(replace(told, place=at))
+        return Answer(_looked_at(library, directory, replace(told, place=at)))
     if count > 1:
         return Answer(Told(Directed.SEVERAL, f"{text} below {base}"))
+    return Answer(found, entry.name, entry.values)
+
+
+def _looked_at(library: ctypes.CDLL, directory: Directory, told: Told) -> Told:
+    """Where no connection comes about, why."""
+    if told.how is Directed.DOWN:
+        told = replace(told, how=_of_nothing(directory))
+    if told.how is not Directed.TLS:
+        return told
+    fault, words = directory_tls.look(library, directory, _servers(directory))
+    return replace(told, tls=fault, hint=words)
+
+
+def _found(link: libldap.Connection, directory: Directory, entry: libldap.Entry, place: str) -> Told:
+    """An entry; where it lacks what Dovecot needs, whether it is an alias."""
     come = {name for name, values in entry.values if values and values[0]}
     lacks = next((one for one in directory.needed if one.lower() not in come), "")
-    told = Told(Directed.FOUND, f"{text} below {base}", lacks=lacks, twice=entry.twice)
-    return Answer(told, entry.name, entry.values)
+    alias = lacks and _finds(link, entry.name, "base", "(objectClass=alias)")
+    hint = _ALIAS.format(entry.name, directory.deref) if alias else ""
+    return Told(Directed.FOUND, place, lacks=lacks, twice=entry.twice, hint=hint)
 
 
 def _nobody(link: libldap.Connection, directory: Directory, base: str, text: str) -> Told:
     """No entry; and whether a wider scope, or one condition of the filter less, finds one."""
     told = Told(Directed.NOBODY, f"{text} below {base}")
     scope = directory.scope
+    if (left := _OF_23.search(text)) and left[0] in directory.filter:
+        return replace(told, hint=f"{left[0]} is a variable of Dovecot 2.3, which 2.4 does not know")
     if scope != _WHOLE:
         told = replace(told, place=f"{told.place} (scope {scope})")
         if _finds(link, base, _WHOLE, text):
@@ -168,7 +198,7 @@ def _of_bind(code: int, says: str, policy: int) -> BindTold:
 
 def _wanted(directory: Directory) -> tuple[str, ...]:
     """Where the directory verifies, what else the entry has may be as odd as it likes."""
-    more = (LOCKED_SINCE,) if directory.bind else ()
+    more = closed_entry.ATTRIBUTES if directory.bind else ()
     try:
         return (*entryfields.attributes(directory.fields), *more)
     except CannotObserve:
@@ -196,11 +226,17 @@ def _meaning(code: int, stage: Directed) -> Directed:
     return stage
 
 
+def _servers(directory: Directory) -> list[tuple[str, int]]:
+    """Hosts and ports."""
+    standard = 636 if "ldaps:" in directory.uris else 389
+    found = _ADDRESS.findall(directory.uris)
+    return [(host.strip("[]") or "localhost", int(port or standard)) for host, port in found]
+
+
 def _of_nothing(directory: Directory) -> Directed:
     """Why nothing came: nobody is there, or it takes the connection and speaks no LDAP, or no TLS."""
-    for host, port in _ADDRESS.findall(directory.uris):
+    for address in _servers(directory):
         secured = "ldaps:" in directory.uris
-        address = (host.strip("[]") or "localhost", int(port or (636 if secured else 389)))
         with suppress(OSError), socket.create_connection(address, timeout=_TRY_SECONDS):
             return Directed.TLS if secured else Directed.DROPS
     return Directed.DOWN

@@ -27,6 +27,17 @@ class Directed(Enum):
     ELSEWHERE = "the base is on another server"
 
 
+class TlsFault(Enum):
+    """Why TLS with it fails."""
+
+    EXPIRED = "the certificate is not valid now"
+    NAME = "the certificate is for another name"
+    AUTHORITY = "the authority is not known"
+    OLD = "the version of TLS is too old"
+    NO_TLS = "the server speaks no TLS there"
+    OTHER = "that was not seen"
+
+
 LOCKED_SINCE = "pwdAccountLockedTime"
 """draft-behera-ldap-password-policy-10 section 5.3.3: an operational attribute of the entry."""
 
@@ -78,7 +89,8 @@ class Told:
     """``code``, ``says``: the server's, or libldap's; ``lacks``: an attribute that Dovecot needs, and that
     does not come.
 
-    ``twice``: an attribute that the entry has twice.  ``hint``: where no entry was found, what finds one.
+    ``twice``: an attribute that the entry has twice.  ``hint``: where no entry was found, what finds one;
+    where TLS fails, why.
     """
 
     how: Directed
@@ -88,6 +100,7 @@ class Told:
     lacks: str = ""
     twice: str = ""
     hint: str = ""
+    tls: TlsFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
