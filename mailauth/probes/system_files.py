@@ -1,9 +1,12 @@
 """What of the system decides about an account: its rows, PAM's modules, and the files these look at."""
 
 import datetime as dt
+import stat
 import struct
 import time
+import zoneinfo
 from dataclasses import field
+from pathlib import Path, PurePosixPath
 
 from mailauth import digits
 from mailauth.dovecot import inroot
@@ -12,10 +15,12 @@ from mailauth.dovecot.conf import words
 from mailauth.errors import CannotObserve
 from mailauth.oserrors import unseen
 from mailauth.probes import accounts, pam_library
+from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
 from mailauth.stores import shadow
 from mailauth.stores.pam_line import Line, Service
+from mailauth.stores.pam_lists import Listed
 from mailauth.stores.pam_modules import Seen
 
 _TALLY = struct.Struct("52sHHQ")  # struct tally of modules/pam_faillock/faillock.h, Linux-PAM 1.5.2 and 1.7.2
@@ -97,24 +102,57 @@ class System:
     def absent(self, service: Service) -> frozenset[str]:
         """The modules of a service that are not installed."""
         folders = pam_library.folders(self.scene.dovecot)
-        if not any(self._has(f"{folder}/pam_permit.so") for folder in folders):
+        if not any(self.has(f"{folder}/pam_permit.so") for folder in folders):
             return frozenset()  # PAM has its modules where we do not look
         named = {line.module for line in service.lines if line.module and "$" not in line.module}
         return frozenset(
-            module for module in named if not any(self._has(place) for place in _places(module, folders))
+            module for module in named if not any(self.has(place) for place in _places(module, folders))
         )
 
-    def _has(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         try:
             return self.scene.dovecot.has(name)
         except CannotObserve:
             return True
 
+    def listed(self, name: str) -> Listed | None:
+        """A file of names or rules as PAM's modules find it; None where it is not there.
+
+        Raises CannotObserve.
+        """
+        place = PurePosixPath(name)
+        try:
+            found = self.scene.dovecot.path(str(place.parent)) / place.name
+            mode = found.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as why:
+            raise unseen(name, why) from None
+        odd = "" if stat.S_ISREG(mode) else "is no regular file, and pam_listfile takes no other"
+        if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+            odd = "may be written by everybody, and pam_listfile then takes nothing of it"
+        return Listed(self.text(name), odd)
+
+    def now(self) -> tuple[int, int] | None:
+        """Day and time where Dovecot lives; None where its zone is not known."""
+        dovecot, config = self.scene.dovecot, self.scene.config
+        try:
+            own = Path(f"/proc/{master_process(dovecot, config).pid}/environ").read_bytes()
+            if b"\0TZ=" in b"\0" + own or "TZ=" in config.tree.get("import_environment"):
+                return None
+            with dovecot.path("/etc/localtime").open("rb") as opened:
+                there = dt.datetime.now(zoneinfo.ZoneInfo.from_file(opened))
+        except FileNotFoundError:
+            there = dt.datetime.now(dt.UTC)
+        except (OSError, ValueError, CannotObserve):
+            return None
+        return there.isoweekday() % 7, there.hour * 100 + there.minute
+
     def nologin(self, line: Line) -> str:
         """The file that pam_nologin looks for, if it is there."""
         own = next((word.removeprefix("file=") for word in line.args if word.startswith("file=")), "")
         names = (own,) if own else ("/var/run/nologin", "/etc/nologin")
-        return next((name for name in names if self._has(name)), "")
+        return next((name for name in names if self.has(name)), "")
 
     def tally(self, line: Line, account: shadow.Account | None) -> str:
         """That pam_faillock holds the account, in words; "" where it does not.  Raises CannotObserve."""
@@ -201,5 +239,9 @@ def seen(
         service=service.name,
         tally=lambda line: system.tally(line, account),
         nologin=system.nologin,
+        address=system.scene.address,
+        file=system.listed,
+        there=system.has,
+        now=system.now,
         anybody=anybody,
     )

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from mailauth.records import dataclass
-from mailauth.stores import shadow
+from mailauth.stores import pam_lists, shadow
 from mailauth.stores.pam_line import Line
+from mailauth.stores.pam_lists import Listed, Who
 from mailauth.stores.pam_requirement import requirement
 from mailauth.stores.shadow import Account
 
@@ -39,6 +40,10 @@ class Why(Enum):
     TALLY = "too many failed logins"
     DENIES = "the service denies everybody"
     SHELL = "the shell is not in /etc/shells"
+    LISTED = "a list of names refuses the user"
+    ACCESS = "a table of who may log in from where refuses the user"
+    HOURS = "a table of who may log in when refuses the user now"
+    PROGRAM = "a program that is to be asked is not there"
     SHADOWED = "the hash is in /etc/shadow, where it is not looked for"
     MISSING = "PAM has no file for the service"
 
@@ -64,7 +69,9 @@ class Seen:
 
     ``groups`` is None where they are not all known.  ``closed``: why the worker cannot read /etc/shadow.
     ``tally``: of a line of pam_faillock, how many failures count, or None; ``nologin``: the file of a line of
-    pam_nologin that is there, or "".
+    pam_nologin that is there, or "".  ``address``: where the client is, "" where that is not known;
+    ``there``: whether a file or a folder is; ``now``: day and time as pam_lists has them, None where the zone
+    is not known.
     """
 
     user: str
@@ -78,6 +85,10 @@ class Seen:
     service: str
     tally: Callable[[Line], str]
     nologin: Callable[[Line], str]
+    address: str
+    file: Callable[[str], Listed | None]
+    there: Callable[[str], bool]
+    now: Callable[[], tuple[int, int] | None]
     anybody: bool = False  # the account is made up: what depends on whose it is is not known
 
 
@@ -216,6 +227,34 @@ def _succeed_if(line: Line, seen: Seen, _right: bool) -> Said:
     return Said(_FAILS, Why.REQUIREMENT, f"{says} is not met by {seen.user} ({line.place})", line.place)
 
 
+def _listfile(line: Line, seen: Seen, _right: bool) -> Said:
+    return _ruled(line, Why.LISTED, pam_lists.listfile(line.args, _who(seen), seen.file))
+
+
+def _access(line: Line, seen: Seen, _right: bool) -> Said:
+    return _ruled(line, Why.ACCESS, pam_lists.access(line.args, _who(seen), seen.file, seen.there))
+
+
+def _time(line: Line, seen: Seen, _right: bool) -> Said:
+    return _ruled(line, Why.HOURS, pam_lists.hours(_who(seen), seen.file, seen.now()))
+
+
+def _exec(line: Line, seen: Seen, _right: bool) -> Said:
+    return _ruled(line, Why.PROGRAM, pam_lists.program(line.args, line.kind, seen.there))
+
+
+def _who(seen: Seen) -> Who:
+    return Who(seen.user, seen.account, seen.groups, seen.address, seen.service)
+
+
+def _ruled(line: Line, why: Why, ruled: pam_lists.Ruled) -> Said:
+    if ruled.codes is None:
+        return Said(ANYTHING)
+    if not ruled.says or ruled.codes & _EITHER:
+        return Said(ruled.codes)
+    return Said(ruled.codes, why, f"{ruled.says} ({line.module}, {line.place})", line.place)
+
+
 def _localuser(_line: Line, seen: Seen, _right: bool) -> Said:
     return Said(SUCCESS if seen.account else frozenset({"perm_denied"}))
 
@@ -249,7 +288,12 @@ def _always(codes: frozenset[str]) -> "Judge":
     return lambda _line, _seen, _right: Said(codes)
 
 
-_OF_THE_USER = frozenset({"pam_succeed_if", "pam_shells", "pam_faillock", "pam_localuser"})
+_OF_THE_USER = frozenset(
+    {
+        *("pam_succeed_if", "pam_shells", "pam_faillock", "pam_localuser"),
+        *("pam_listfile", "pam_access", "pam_time"),
+    }
+)
 Judge = Callable[[Line, Seen, bool], Said]
 _MODULES: Mapping[tuple[str, str], Judge] = {
     ("auth", "pam_unix"): _unix_auth,
@@ -271,4 +315,8 @@ _MODULES: Mapping[tuple[str, str], Judge] = {
     ("auth", "pam_rootok"): _rootok,
     ("", "pam_usertype"): _usertype,
     ("", "pam_shells"): _shells,
+    ("", "pam_listfile"): _listfile,
+    ("", "pam_access"): _access,
+    ("account", "pam_time"): _time,
+    ("", "pam_exec"): _exec,
 }

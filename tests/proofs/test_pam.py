@@ -380,13 +380,13 @@ def test_what_pam_logs_of_a_module_that_is_not_followed(
 ) -> None:
     """The reason stands in the system's log of authentication alone: there it is read, of this user only."""
     one = proof(dovecot_version, "pam", {"alice": HASH})
-    rules, log = one.write("access.conf", "-:ALL:ALL\n"), one.write("auth.log", "")
-    access = f"account required pam_access.so accessfile={rules}\n"
+    log = one.write("auth.log", "")
+    access = "account required pam_exec.so quiet /bin/false\n"
     store(one.lab).set_services(
         {"common-account": f"{access}{ACCOUNT}account required pam_permit.so\n"},
     )
     assert one.logins() == [False]
-    said = "pam_access(dovecot:account): access denied for user `alice' from `dovecot'"
+    said = "pam_exec(dovecot:account): access denied for user `alice' from `dovecot'"
     line = f"Nov 30 00:00:01 host auth: {said}"
     other = "Nov 30 00:00:09 host sshd[1]: pam_unix(sshd:auth): authentication failure; user=alice"
     texts = (line, line.replace("alice", "malice"), line.replace(":01", ":02"), other, "")
