@@ -13,12 +13,13 @@ from mailauth.stores import libldap
 from mailauth.stores.ask_directory import prepare
 from mailauth.stores.libldap import Entry, LdapError
 from mailauth.stores.rows import Survey
-from mailauth.stores.string_counts import Progress, Question, Tally
+from mailauth.stores.string_counts import Progress, Question, Steps, Tally, in_blocks
 
 __all__ = ["counted_of", "made_of", "of_everybody", "prepare", "survey"]
 
 _SECONDS = 60  # for each page
 _PAGE = 500
+_AT_ONCE, _ROOM = 4 * _PAGE, 4 << 20  # entries that are looked at together, and their bytes
 _STEP = 5_000  # entries between two reports of progress
 _SIZE_LIMIT = 4
 _MOST_WORDS = 1000  # characters of what a server says
@@ -38,16 +39,27 @@ def survey(
     make = counted_of(directory, version)
     place = f"{text} below {base}, at {directory.uris}"
     try:
-        for entry in _entries(directory, base, text):
-            stored, user = make(entry)
-            tally.add(stored, (user,))
-            if progress and not tally.rows % _STEP:
-                progress(tally.rows)
+        blocks = _blocks(map(make, _entries(directory, base, text)))
+        in_blocks(blocks, tally, question, Steps(progress, _STEP))
     except LdapError as why:
         also = " Let Dovecot's name read all entries: raise its limit." if why.code == _SIZE_LIMIT else ""
         says = why.says[:_MOST_WORDS]
         raise CannotObserve(f"{place}: not all entries were read: {says} ({why.code}).{also}") from None
     return Survey(place, tally.rows, tally.classes(), tally.nulls)
+
+
+def _blocks(rows: Iterator[tuple[bytes | None, bytes]]) -> Iterator[list[tuple[bytes | None, bytes]]]:
+    """So many at once, and no more than a page's bytes: a value may have any size."""
+    block: list[tuple[bytes | None, bytes]] = []
+    room = _ROOM
+    for row in rows:
+        block.append(row)
+        room -= len(row[0] or b"") + len(row[1])
+        if len(block) >= _AT_ONCE or room < 0:
+            yield block
+            block, room = [], _ROOM
+    if block:
+        yield block
 
 
 def of_everybody(directory: Directory, version: Version) -> tuple[str, str]:

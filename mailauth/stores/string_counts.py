@@ -6,7 +6,7 @@ number of rows, and what is kept has no salt, no digest and no password in it.
 """
 
 import string
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field, replace
 from itertools import islice
 from pathlib import Path
@@ -39,14 +39,14 @@ Progress = Callable[[int], None]
 class Steps:
     """Tells of progress now and then."""
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress, self._next = progress, _STEP
+    def __init__(self, progress: Progress | None, every: int = _STEP) -> None:
+        self._progress, self._every, self._next = progress, every, every
 
     def to(self, rows: int) -> None:
         """So many were read by now."""
         if rows >= self._next and self._progress:
             self._progress(rows)
-            self._next = rows - rows % _STEP + _STEP
+            self._next = rows - rows % self._every + self._every
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,8 @@ def of_database(
                 known = None if kind is None else grouping.string_of(_bytes(kind) or b"", int(length or 0))
                 tally.add(known, (_bytes(user) or b"" for user in users), int(count or 0))
         elif database.counting is None:
-            _in_blocks(link.rows(grouping.each(rows)), tally, question, Steps(progress))
+            each = link.rows(grouping.each(rows))
+            in_blocks(iter(lambda: list(islice(each, _AT_ONCE)), []), tally, question, Steps(progress))
         else:
             counted = grouping.counting(database.counting, rows, text=question.text)
             for stored, count, least, most in link.rows(counted):
@@ -237,10 +238,12 @@ def of_database(
         return Survey(link.place, tally.rows, tally.classes(), tally.nulls, names, column)
 
 
-def _in_blocks(rows: Iterator[tuple[Value, ...]], tally: Tally, question: Question, steps: Steps) -> None:
+def in_blocks(
+    blocks: Iterable[Sequence[tuple[Value, ...]]], tally: Tally, question: Question, steps: Steps
+) -> None:
     """Strings and users, many at once: equal to adding each."""
     part, kinds = alike.of_strings(text=question.text), alike.Kinds(question.names)
-    while some := list(islice(rows, _AT_ONCE)):
+    for some in blocks:
         strings = [_bytes(stored) for stored, _ in some]
         heads, tails, paddings = zip(*part(strings), strict=True)
         each, more = kinds.count((heads, tails, paddings))
