@@ -1,6 +1,7 @@
 """What of the system decides about an account: its rows, PAM's modules, and the files these look at."""
 
 import datetime as dt
+import io
 import stat
 import struct
 import time
@@ -137,11 +138,12 @@ class System:
         """Day and time where Dovecot lives; None where its zone is not known."""
         dovecot, config = self.scene.dovecot, self.scene.config
         try:
-            own = Path(f"/proc/{master_process(dovecot, config).pid}/environ").read_bytes()
+            environ = Path(f"/proc/{master_process(dovecot, config).pid}/environ")
+            own = inroot.content(environ, inroot.TABLE)
             if b"\0TZ=" in b"\0" + own or "TZ=" in config.tree.get("import_environment"):
                 return None
-            with dovecot.path("/etc/localtime").open("rb") as opened:
-                there = dt.datetime.now(zoneinfo.ZoneInfo.from_file(opened))
+            zone = inroot.content(dovecot.path("/etc/localtime"), inroot.TABLE)
+            there = dt.datetime.now(zoneinfo.ZoneInfo.from_file(io.BytesIO(zone)))
         except FileNotFoundError:
             there = dt.datetime.now(dt.UTC)
         except (OSError, ValueError, CannotObserve):

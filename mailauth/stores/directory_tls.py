@@ -28,7 +28,6 @@ _LDAP_CONF = "TLS_CACERT in /etc/ldap/ldap.conf"
 # ExtendedRequest 1.3.6.1.4.1.1466.20037: RFC 4511 sections 4.12 and 4.14.
 _STARTTLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
 _MESSAGE = b"\x30"
-_NO_RECORD = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _TAKEN = b"\x0a\x01\x00"  # resultCode success
 _WHOLE_CHAIN, _NO_TIME = 0x80000, 0x200000  # X509_V_FLAG_PARTIAL_CHAIN, _NO_CHECK_TIME of x509_vfy.h
 _EXPIRED, _NOT_YET = 10, 9  # X509_V_ERR_* of the same
@@ -37,7 +36,7 @@ _LAX = ("never", "allow", "try")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class TlsServer:
     """The one that is looked at."""
 
     host: str
@@ -56,13 +55,13 @@ def look(library: ctypes.CDLL, directory: Directory, servers: list[tuple[str, in
     OTHER where that is not seen.
     """
     for host, port in servers:
-        server = Server(host, port, directory.starttls)
+        server = TlsServer(host, port, directory.starttls)
         with suppress(OSError):
             return _look(library, directory, server)
     return TlsFault.OTHER, ""
 
 
-def _look(library: ctypes.CDLL, directory: Directory, server: Server) -> tuple[TlsFault, str]:
+def _look(library: ctypes.CDLL, directory: Directory, server: TlsServer) -> tuple[TlsFault, str]:
     """Raises OSError where no connection comes about."""
     try:
         with _shaken(server, _context(None)) as link:
@@ -100,7 +99,7 @@ def _context(pem: str | None, *, name: bool = False, time: bool = False) -> "ssl
 
 
 @contextmanager
-def _shaken(server: Server, context: "ssl.SSLContext") -> "Iterator[ssl.SSLSocket]":
+def _shaken(server: TlsServer, context: "ssl.SSLContext") -> "Iterator[ssl.SSLSocket]":
     with socket.create_connection((server.host, server.port), timeout=_SECONDS) as plain:
         if server.starttls:
             plain.sendall(_STARTTLS)
@@ -108,23 +107,22 @@ def _shaken(server: Server, context: "ssl.SSLContext") -> "Iterator[ssl.SSLSocke
                 raise _NoTlsError
         try:
             secured = context.wrap_socket(plain, server_hostname=server.name)
-        except (ssl.SSLError, ConnectionResetError) as why:
-            other = isinstance(why, ssl.SSLError) and why.reason in _NO_RECORD
-            if other or (not server.starttls and _speaks_ldap(server)):
+        except (ssl.SSLError, ConnectionResetError):
+            if not server.starttls and _speaks_ldap(server):
                 raise _NoTlsError from None
             raise
         with secured:
             yield secured
 
 
-def _instead(server: Server) -> str:
+def _instead(server: TlsServer) -> str:
     """What it speaks there."""
     if server.starttls:
         return " when it is asked for it (StartTLS)"
     return ": it speaks LDAP in the clear there" if _speaks_ldap(server) else ""
 
 
-def _speaks_ldap(server: Server) -> bool:
+def _speaks_ldap(server: TlsServer) -> bool:
     """Whether it answers an LDAP message in the clear."""
     with (
         suppress(OSError),
@@ -135,7 +133,7 @@ def _speaks_ldap(server: Server) -> bool:
     return False
 
 
-def _of_handshake(server: Server) -> tuple[TlsFault, str]:
+def _of_handshake(server: TlsServer) -> tuple[TlsFault, str]:
     """It speaks TLS, and no handshake comes about: with versions that are too old for today one may."""
     lax = _context(None)
     lax.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -149,14 +147,14 @@ def _of_handshake(server: Server) -> tuple[TlsFault, str]:
     return TlsFault.OTHER, ""
 
 
-def _known(server: Server, pem: str) -> dict[str, Any]:
+def _known(server: TlsServer, pem: str) -> dict[str, Any]:
     """What the certificate says; nothing where it cannot be read."""
     with suppress(OSError, _NoTlsError), _shaken(server, _context(pem)) as link:
         return dict(link.getpeercert() or {})
     return {}
 
 
-def _refused(server: Server, context: "ssl.SSLContext") -> int:
+def _refused(server: TlsServer, context: "ssl.SSLContext") -> int:
     """OpenSSL's number for why it is refused; 0 where it is not."""
     try:
         with _shaken(server, context):
@@ -167,7 +165,7 @@ def _refused(server: Server, context: "ssl.SSLContext") -> int:
         return 0
 
 
-def _of_time(server: Server, pem: str, known: dict[str, Any]) -> Iterator[tuple[TlsFault, str]]:
+def _of_time(server: TlsServer, pem: str, known: dict[str, Any]) -> Iterator[tuple[TlsFault, str]]:
     code = _refused(server, _context(pem, time=True))
     if code == _EXPIRED:
         yield TlsFault.EXPIRED, f"expired on {known.get('notAfter', 'a day that cannot be read')}"
@@ -175,7 +173,7 @@ def _of_time(server: Server, pem: str, known: dict[str, Any]) -> Iterator[tuple[
         yield TlsFault.EXPIRED, f"is valid from {known.get('notBefore', 'a later day')} on, not yet"
 
 
-def _of_name(server: Server, pem: str, known: dict[str, Any]) -> Iterator[tuple[TlsFault, str]]:
+def _of_name(server: TlsServer, pem: str, known: dict[str, Any]) -> Iterator[tuple[TlsFault, str]]:
     if _refused(server, _context(pem, name=True)) in _OTHER_NAME:
         names = [value for _, value in known.get("subjectAltName", ())] or _common(known, "subject")
         own = f" (libldap takes localhost for {server.name})" if server.host == "localhost" else ""
@@ -183,7 +181,7 @@ def _of_name(server: Server, pem: str, known: dict[str, Any]) -> Iterator[tuple[
 
 
 def _of_authority(
-    server: Server, directory: Directory, known: dict[str, Any], trusted: tuple[str, str]
+    server: TlsServer, directory: Directory, known: dict[str, Any], trusted: tuple[str, str]
 ) -> Iterator[tuple[TlsFault, str]]:
     file, folder = trusted
     named = next((one for one in ("tls_ca_cert_file", "tls_ca_cert_dir") if one in dict(directory.tls)), "")

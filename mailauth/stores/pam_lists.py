@@ -17,9 +17,9 @@ _TTY = "dovecot"
 ACCESS, TIME = "/etc/security/access.conf", "/etc/security/time.conf"
 ACCESS_MORE = "/etc/security/access.d"
 # What no remote host is called.
-_LOCAL = re.compile(r"(?:tty\d*|:\d+|vc/\d+|pts/?\d*|cron|crond|console)", re.IGNORECASE)
+_LOCAL = re.compile(r"(?:tty[0-9]*|:[0-9]+|vc/[0-9]+|pts/?[0-9]*|cron|crond|console)", re.IGNORECASE)
 _DAYS = {"su": 1, "mo": 2, "tu": 4, "we": 8, "th": 16, "fr": 32, "sa": 64, "wk": 62, "wd": 65, "al": 127}
-_SPAN = re.compile(r"((?:[A-Za-z]{2})+)(\d{4})-(\d{4})")
+_SPAN = re.compile(r"((?:[A-Za-z]{2})+)([0-9]{4})-([0-9]{4})")
 _WEEK = 127
 _FIELDS_OF_TIME, _FIELDS_OF_ACCESS = 4, 3
 _LIST = ", \t"
