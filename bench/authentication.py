@@ -45,7 +45,7 @@ SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
     "PLAIN": ("PLAIN", {}),
     "SSHA512": ("SSHA512", {}),
     "SHA512-CRYPT, 5,000 rounds": ("SHA512-CRYPT", {"rounds": 5000}),
-    "BLF-CRYPT, cost 8": ("BLF-CRYPT", {"rounds": 8}),
+    "BLF-CRYPT, cost 8": ("BLF-CRYPT", {"cost": 8}),
     "ARGON2ID, 19 MiB, t=2": ("ARGON2ID", {"memory": 19456, "time": 2, "lanes": 1}),
     "ARGON2ID, 64 MiB, t=3": ("ARGON2ID", {"memory": 65536, "time": 3, "lanes": 1}),
 }
