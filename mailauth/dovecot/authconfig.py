@@ -196,6 +196,8 @@ class AuthConfig:
     default_realm: str
     master_separator: str
     tree: Block = field(repr=False)  # all that doveconf says, for what has no field of its own
+    # The same with what each protocol sets for itself in a block of its own, whatever service is meant.
+    whole: Block = field(default=Block("", "", (), ()), repr=False)
     userdbs: tuple[Userdb, ...] = ()
     protocols: tuple[str, ...] = ()  # none: Dovecot only authenticates
     mechanisms: tuple[str, ...] = ()  # in capitals

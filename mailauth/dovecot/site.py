@@ -54,7 +54,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
     if said := refused_by_master(dovecot, version):
         return read_refusal(version, file, said)
-    tree = conf.parse_printed(ran.out)
+    whole = tree = conf.parse_printed(ran.out)
     if not service:
         tree = _with_all_passdbs(tree)
     elif any(map(_decides, tree.all("protocol"))):
@@ -88,6 +88,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
         default_realm=tree.get("auth_default_domain" if dialect24 else "auth_default_realm"),
         master_separator=tree.get("auth_master_user_separator")[:1],
         tree=tree,
+        whole=whole,
         userdbs=v24.read_userdbs(sources) if dialect24 else v23.read_userdbs(tree, dovecot),
         protocols=tuple(name for name in conf.words(tree, "protocols") if name != "none"),
         mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),

@@ -166,6 +166,7 @@ _FILES = (
     "user013_line_misread",
     "user015_some_clients",
     "conf024_unknown_variable",
+    "conf025_passwords_in_log",
     "user014_alias",
     "userdb001_unknown_to_userdb",
     "userdb002_nowhere_to_keep_mail",

@@ -9,7 +9,7 @@ Why
 How we know
     The password given to mailauth is right, and the log shows that the client sent another one, always
     the same, since Dovecot last started or was reloaded.  Dovecot logs that only with
-    auth_verbose_passwords = sha1.
+    auth_verbose_passwords; sha1:6 tells one password from another, and does not tell which it is (CONF025).
 What to do
     Set the new password in that client.  The address shows which one it is.
 """
