@@ -8,6 +8,7 @@ made of the result by ``python -m tests.docs.generated``.
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -65,12 +66,24 @@ def run(versions: str, words: list[str]) -> tuple[list[dict[str, object]], str]:
 
 
 def add(rows: list[dict[str, Any]], ends: dict[str, str]) -> None:
-    """Put rows in the place of those that the same tests gave before."""
+    """Put rows in the place of those that the same tests gave before, and of those that are gone."""
     result = json.loads(RESULT.read_text())
     anew = {row["test"] for row in rows}
-    result["rows"] = in_order([*(row for row in result["rows"] if row["test"] not in anew), *rows])
+    kept = (row for row in result["rows"] if row["test"] not in anew and _is_there(row["test"]))
+    result["rows"] = in_order([*kept, *rows])
     result["pytest"] |= ends
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _is_there(test: str) -> bool:
+    """Whether its file has such a function."""
+    file, _, name = test.partition("::")
+    return f"def {name.partition('[')[0].rpartition('::')[2]}(" in _text_of(ROOT / file)
+
+
+@functools.cache
+def _text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -163,7 +163,10 @@ class Lab:
         return ""
 
     def logs(self, text: str, seconds: float = 60.0, *, times: int = 1) -> bool:
-        """Whether Dovecot has logged ``text`` so often, or does so soon: its log lags behind its replies."""
+        """Whether Dovecot has logged ``text`` so often, or does so soon: its log lags behind its replies.
+
+        What was logged before counts, too: of what is logged a second time, ask for two.
+        """
         deadline = time.monotonic() + seconds
         while self.log().count(text) < times:
             if time.monotonic() > deadline:

@@ -1,6 +1,6 @@
 """``bin/new-driver NAME``: a database driver's file and its word in the table of drivers, as skeletons.
 
-They fail until each mark is gone: tests/docs/test_new_rule.py; ``bin/test tests/test_house.py tests/stores``.
+They fail until each mark is gone: ``TESTS``.
 """
 
 import re
@@ -10,10 +10,14 @@ from pathlib import Path
 from mailauth.dovecot.authconfig import SQL_DRIVERS
 from tests.docs.new_rule import MARK, ROOT
 
+TESTS = "tests/docs/test_new_rule.py tests/test_house.py tests/stores"
+
 DRIVER = '''"""{mark}: the database's name: how it is asked as Dovecot asks it.
 
 Source: {mark}: Dovecot's tag and file, such as src/lib-sql/driver-{name}.c.
 """
+
+# ruff: noqa: ARG001, ARG002 - {mark}: a skeleton that uses none of its arguments
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -144,7 +148,7 @@ def main(words: list[str]) -> int:
         return 2
     for path in make(words[0], ROOT):
         print(path.relative_to(ROOT))  # noqa: T201
-    print(f"Replace each {MARK!r}; then: bin/test tests/test_house.py tests/stores")  # noqa: T201
+    print(f"Replace each {MARK!r}; then: bin/test {TESTS}")  # noqa: T201
     return 0
 
 

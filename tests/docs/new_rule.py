@@ -1,12 +1,13 @@
 """``bin/new-rule CODE NAME``: a rule's file, its line in the table and its proof, as skeletons.
 
-They fail until each mark is gone: ``bin/test tests/proofs -k CODE``, and tests/docs/test_new_rule.py.
+They fail until each mark is gone: the proof, and tests/docs/test_new_rule.py.
 """
 
 import re
 import sys
 from pathlib import Path
 
+from mailauth.lab import builds
 from mailauth.rules import RULES
 from tests.docs.groups import GROUPS, group_of
 
@@ -69,7 +70,11 @@ def main(words: list[str]) -> int:
         return 2
     for path in make(code, name, ROOT):
         print(path.relative_to(ROOT))  # noqa: T201
-    print(f"Replace each {MARK!r}; then: bin/test tests/proofs -k {code.lower()}")  # noqa: T201
+    own = builds.installed()
+    here = f" and {own.version}" if own else ""
+    print(f"Replace each {MARK!r}. The loop, on this machine's own Dovecot:")  # noqa: T201
+    print(f"    .venv/bin/python -m pytest -n 4 tests/proofs -k '{code.lower()}{here}'")  # noqa: T201
+    print("Then what CONTRIBUTING.md lists below it.")  # noqa: T201
     return 0
 
 

@@ -15,8 +15,13 @@ from tests.test_house import TOP
 def test_nothing_is_left_to_fill_in() -> None:
     """Where this fails, bin/new-rule or bin/new-driver made a skeleton that is not filled yet."""
     for folder in (ROOT / "mailauth", ROOT / "tests"):
-        left = [path for path in folder.rglob("*.py") if new_rule.MARK in path.read_text()]
-        assert left == []
+        left = [
+            f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+            for path in sorted(folder.rglob("*.py"))
+            for number, line in enumerate(path.read_text().splitlines(), 1)
+            if new_rule.MARK in line
+        ]
+        assert not left, "\n".join(["to be filled:", *left])
 
 
 @pytest.mark.parametrize(
@@ -58,16 +63,17 @@ def test_what_is_no_driver(name: str, says: str) -> None:
 
 
 def test_a_driver_s_skeleton_fails_until_it_is_filled(copy: Path) -> None:
-    assert new_driver.refused("cassandra") == ""
-    made = new_driver.make("cassandra", copy)
+    assert new_driver.refused("nosuch") == ""
+    made = new_driver.make("nosuch", copy)
     assert [str(path.relative_to(copy)) for path in made] == [
-        "mailauth/stores/cassandra.py",
+        "mailauth/stores/nosuch.py",
         "mailauth/dovecot/authconfig.py",
     ]
     found = in_the_copy(
-        copy, "-c", "from mailauth.stores.databases import DATABASES; print(DATABASES['cassandra'].place({}))"
+        copy, "-c", "from mailauth.stores.databases import DATABASES; print(DATABASES['nosuch'].place({}))"
     )
-    assert found.stdout == "cassandra localhost/\n", found.stderr
+    assert found.stdout == "nosuch localhost/\n", found.stderr
+    styled(copy, made)
     tests = ("tests/docs/test_new_rule.py", "tests/test_house.py")
     left = "nothing_is_left or driver_of_a_database or circle or lines or a_class"
     done = in_the_copy(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", left)
@@ -88,6 +94,7 @@ def test_the_skeletons_fail_until_they_are_filled(copy: Path) -> None:
     before, after = (ROOT / table).read_text().splitlines(), (copy / table).read_text().splitlines()
     assert [line.strip() for line in after if line not in before] == ['"auth999_new_fault",']
     assert len(after) == len(before) + 1
+    styled(copy, made)
     assert "AUTH999" in in_the_copy(copy, "-m", "mailauth", "explain").stdout
     tests = ("tests/docs/test_new_rule.py::test_nothing_is_left_to_fill_in", "tests/test_house.py")
     done = in_the_copy(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
@@ -102,3 +109,9 @@ def test_the_skeletons_fail_until_they_are_filled(copy: Path) -> None:
 
 def in_the_copy(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, cwd=folder)
+
+
+def styled(folder: Path, made: list[Path]) -> None:
+    """The test that is named next is not stopped by style."""
+    done = in_the_copy(folder, "-m", "ruff", "check", "--no-cache", *map(str, made))
+    assert done.returncode == 0, done.stdout

@@ -93,7 +93,7 @@ class Proof:
         return looked
 
     def finds(self, codes: set[str], *, password: bytes | None = None, login: bool = False) -> list[Finding]:
-        """Exactly these, and nothing undecided."""
+        """Exactly these, and nothing undecided.  The matrix has them by the test's own name."""
         diagnosis = self.look(password=password, login=login).diagnosis
         undecided = [f"{u.rule.code}: {u.missing.reason}" for u in diagnosis.undecided]
         assert undecided == [], undecided
