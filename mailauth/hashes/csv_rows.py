@@ -17,6 +17,7 @@ from mailauth.hashes.hash import Password
 from mailauth.records import dataclass
 
 _DELIMITERS = ",;\t|"
+_LONGEST_NAME = 200  # characters of a column's name
 _LOOKED_AT = 5  # lines that are tried before a list is refused whole
 
 _USERS = (  # the first of them that is there
@@ -181,7 +182,9 @@ def _readings(text: str, dialect: Dialect) -> Iterator[_Named]:
 
 
 def _plain(name: str) -> str:
-    """A column's name without what the programs add: "Password [Required]", "User name *"."""
+    """A column's name without what the programs add: "Password [Required]", "User name *"; "" for none."""
+    if len(name) > _LONGEST_NAME:  # each bracket in it would be looked for to the end
+        return ""
     bare = re.sub(r"\[[^]]*\]|\(.*?\)|\brequired\b", "", name, flags=re.IGNORECASE)
     return re.sub(r"[^a-z0-9]", "", bare.lower())
 
