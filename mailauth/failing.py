@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mailauth.diagnosing import Target, diagnose
+from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logreport import KeptOut, UserLooked, UserRow, nameable
 from mailauth.dovecot.messages_requests import PASSDB_KNOWS
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
-from mailauth.errors import UsageError
+from mailauth.dovecot.username import to_type
+from mailauth.errors import CannotObserve, UsageError
 from mailauth.evidence import LookedUp
 from mailauth.finding import Diagnosis, Finding, Severity
 
@@ -37,17 +39,28 @@ def look_at(
             break
         step(row.user)
         with suppress(UsageError):
-            found.append(_looked(row, diagnose(Target(row.user, dovecot, service=_SERVICE, config=read))))
+            typed = _typed(row.user, read)
+            found.append(_looked(row, typed, diagnose(Target(typed, dovecot, service=_SERVICE, config=read))))
     return found
 
 
-def _looked(row: UserRow, diagnosis: Diagnosis) -> UserLooked:
+def _typed(logged: str, config: AuthConfig | None) -> str:
+    """The name that the client sent; the logged one where it is not known."""
+    if config is None:
+        return logged
+    with suppress(CannotObserve):
+        return to_type(logged, config, _SERVICE) or logged
+    return logged
+
+
+def _looked(row: UserRow, typed: str, diagnosis: Diagnosis) -> UserLooked:
     blocking = [
         KeptOut(one.rule.code, one.rule.title, one.problem.certainty.value, one.problem.says)
         for one in diagnosis.findings
         if one.severity is Severity.BLOCKS_LOGIN and not (row.cause == PASSDB_KNOWS and _unknown(one))
     ]
-    return UserLooked(row.user, blocking, [one.rule.code for one in diagnosis.undecided])
+    undecided = [one.rule.code for one in diagnosis.undecided]
+    return UserLooked(row.user, blocking, undecided, typed if typed != row.user else "")
 
 
 def _unknown(finding: Finding) -> bool:

@@ -63,11 +63,15 @@ class KeptOut:
 
 @dataclass(frozen=True, slots=True)
 class UserLooked:
-    """A user of the log, looked at without a password: what blocks each login, and what is undecided."""
+    """A user of the log, looked at without a password: what blocks each login, and what is undecided.
+
+    ``typed``: the name that a client sends, where Dovecot logs what it makes of that.
+    """
 
     user: str
     blocking: list[KeptOut]
     undecided: list[str]
+    typed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,22 @@ def changed_by(given: str, config: AuthConfig, service: str) -> tuple[str, ...]:
     return tuple(one for one, other in without.items() if normalise(given, other, service).looked_up != now)
 
 
+def to_type(logged: str, config: AuthConfig, service: str) -> str:
+    """A name that a client may have sent where Dovecot logs this one; "" where none is plain.
+
+    Dovecot logs what it makes of a name, and would make another one of that once more.  Raises CannotObserve
+    as normalise() does.
+    """
+    pairs = config.username_translation
+    back = {ord(pairs[i + 1]): pairs[i] for i in range(0, len(pairs) - 1, 2)}
+    local = logged.partition("@")[0]
+    for given in dict.fromkeys((logged, logged.translate(back), local, local.translate(back))):
+        names = normalise(given, config, service)
+        if names.looked_up == logged and not names.refused and not names.requested:
+            return given
+    return ""
+
+
 def _fixed(name: str, config: AuthConfig, service: str, *, original: str) -> tuple[str, str]:
     """What Dovecot makes of a name, and the first character that it refuses."""
     user = f"{name}@{config.default_realm}" if config.default_realm and "@" not in name else name

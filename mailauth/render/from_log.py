@@ -87,7 +87,8 @@ def _next(report: FromLogReport, which: tuple[str, ...]) -> str:
     """
     for row in report.rows:
         if row.cause in (MISMATCHES, BIND_REFUSED) and nameable(row.user) and not row.works:
-            return f"  To find out which: {_diagnose(which, row.user)}\n"
+            typed = next((one.typed for one in report.looked if one.user == row.user), "")
+            return f"  To find out which: {_diagnose(which, typed or row.user)}\n"
     return ""
 
 
@@ -100,25 +101,25 @@ def _diagnose(which: tuple[str, ...], user: str) -> str:
 def _kept_out(looked: list[UserLooked], which: tuple[str, ...]) -> Iterator[str]:
     """What keeps those out who fail most, each finding once; and whom it was not found of."""
     yield "\nWhat keeps them out now, looked at without a password:\n\n"
-    found: dict[str, list[tuple[str, KeptOut]]] = {}
+    found: dict[str, list[tuple[UserLooked, KeptOut]]] = {}
     for one in looked:
         for each in one.blocking:
-            found.setdefault(each.code, []).append((one.user, each))
+            found.setdefault(each.code, []).append((one, each))
     for code, cases in found.items():
         user, first = cases[0]
-        names = ", ".join(visible(name) for name, _ in cases)
+        names = ", ".join(visible(one.user) for one, _ in cases)
         yield f"  {code}  {first.title}  ({first.certainty}): {names}\n"
         yield (
             textwrap.fill(visible(first.says), 100, initial_indent=" " * 10, subsequent_indent=" " * 10)
             + "\n"
         )
-        yield f"          {_diagnose(which, user)}\n"
+        yield f"          {_diagnose(which, user.typed or user.user)}\n"
     others = [one for one in looked if not one.blocking]
     if others:
         open_of = sorted({code for one in others for code in one.undecided})
         yield f"  nothing found: {', '.join(visible(one.user) for one in others)}"
         yield f"; undecided: {', '.join(open_of)}\n" if open_of else "\n"
-        yield f"          with the password: {_diagnose((*which, '-p'), others[0].user)}\n"
+        yield f"          with the password: {_diagnose((*which, '-p'), others[0].typed or others[0].user)}\n"
 
 
 def _nameless(report: FromLogReport) -> Iterator[str]:
