@@ -8,7 +8,8 @@ from mailauth.records import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn(Evidence):
-    """The column that the password comes from, as the schema says; asked for where a string was cut off.
+    """The column that the password comes from, as the schema says; asked for where a string was cut off, or
+    is a password of digits.
 
     ``width``: how many characters it takes, None where it is not limited or not known; ``table`` and
     ``column`` are "" for a file or a directory; ``unknown``: why the schema could not be asked.
@@ -21,6 +22,7 @@ class StoredColumn(Evidence):
     width: int | None
     unknown: str = ""
     widen: str = ""  # the statement that gives it 255 characters
+    numeric: bool = False  # its type is of numbers
 
     @property
     def seen(self) -> str:

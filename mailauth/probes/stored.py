@@ -149,10 +149,9 @@ _CUT = frozenset({Kind.CUT, Kind.ARGON2_SHORT})
 
 
 def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
-    """What the schema says of the column, where the string was cut off."""
+    """What the schema says of the column, where the string was cut off, or may have lost its zeros."""
     (case,) = scene.cases
-    damage = _damage(case, scene)
-    if damage is None or damage.kind not in _CUT:
+    if not _of_digits(case) and ((damage := _damage(case, scene)) is None or damage.kind not in _CUT):
         return NotApplicable(StoredColumn, "the stored string was not cut off")
     source = case.passdb.source
     if not isinstance(source, SqlSource):
@@ -179,7 +178,14 @@ def observe_column(scene: Scene) -> StoredColumn | NotApplicable:
         declared,
         schema.width(declared),
         widen=asked.widen(place),
+        numeric=schema.numeric(declared),
     )
+
+
+def _of_digits(case: Case) -> bool:
+    """What is stored is a password that may have been another before a column of numbers took it."""
+    plain = isinstance(case.hash, Hash) and case.hash.scheme.itself
+    return plain and digits.are(case.record.stored.removeprefix(b"-"))
 
 
 def observe_text(scene: Scene) -> StoredText:

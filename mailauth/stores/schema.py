@@ -31,6 +31,14 @@ def _bare(name: str) -> str:
     return name[1:-1] if name[:1] in ('"', "`") else name
 
 
+_NUMERIC = re.compile(r"(?i).*(?:int|decimal|numeric|float|double|real|number|serial)")
+
+
+def numeric(declared: str) -> bool:
+    """Whether a declared type is of numbers: it keeps no zeros before them."""
+    return _NUMERIC.match(declared) is not None
+
+
 def width(declared: str) -> int | None:
     """How many characters a declared type takes; None where it sets no limit."""
     found = re.match(r"([A-Za-z_ ]*)\(([0-9]{1,9})\)", declared)
