@@ -34,19 +34,11 @@ WORKER_HIT_FALLS_BACK = SettingChange(
     "a hit of the auth cache that an auth-worker does not verify is looked up again, as one of auth is",
     "commit 28c3654bbd, src/auth/passdb-cache.c; run",
 )
-SIGHUP_KEEPS_CACHE = SettingChange(
-    _2_4_5, "SIGHUP to auth no longer flushes its cache", "commit f695558504, src/auth/main.c"
-)
 CACHE_STATUS = SettingChange(
     _2_4_5, "doveadm auth cache status exists", "commit dba78502a0, src/doveadm/doveadm-auth.c; run"
 )
 NO_UPDATE_QUERY = SettingChange(
     _2_4_5, "passdb_sql_update_query is gone", "commit 476f6c4058, src/auth/passdb-sql.c; run"
-)
-OLD_PROCESSES_STAY = SettingChange(
-    _2_4_5,
-    "processes from before a reload are killed after 35 seconds; before it was 6",
-    "commit 07fec7dd57, src/master/service.c",
 )
 SQLITE_WAITS = SettingChange(
     _2_4_5,
@@ -62,17 +54,6 @@ DOVECONF_IS_LENIENT = SettingChange(
     _2_4_5,
     "doveconf -n and -a print a configuration with vsz_limit = 0; the master and doveconf -F refuse it",
     "main(), src/config/doveconf.c; run",
-)
-CHANGES = (
-    HERE_DOCUMENTS,
-    WORKER_HIT_FALLS_BACK,
-    SIGHUP_KEEPS_CACHE,
-    CACHE_STATUS,
-    NO_UPDATE_QUERY,
-    OLD_PROCESSES_STAY,
-    SQLITE_WAITS,
-    SQLITE_WAL,
-    DOVECONF_IS_LENIENT,
 )
 
 
