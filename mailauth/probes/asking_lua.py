@@ -206,8 +206,8 @@ def _record(scene: Scene, passdb: Passdb, place: str, returned: Returned, user: 
     verifies = returned.function == luascript.VERIFY
     fields = _fields(returned, name, dialect)
     if name == _OK or (name == _NEXT and not verifies):
-        of_words = ", ".join(one for one, _ in fields)
-        says += f" ({'with the fields ' + of_words if fields else 'without fields'})"
+        of_words = ", ".join(one for one, _ in fields if one)
+        says += f" ({f'with the fields {of_words}' if of_words else 'without fields'})"
     elif name == "PASSDB_RESULT_INTERNAL_FAILURE" and returned.values:  # Dovecot logs that text, and no other
         says += f': "{_shown(scene, returned.values[0])}"'
     if name == _NEXT:

@@ -1,4 +1,4 @@
-"""The password query names a table that does not exist.
+"""A query names a table that does not exist.
 
 What you see
     Every login fails with a temporary error.  The log says "Password query failed" and the server's
@@ -21,7 +21,7 @@ from mailauth.stores.store import Failing
 
 @rule(
     "DB003",
-    "The password query names a table that does not exist",
+    "A query names a table that does not exist",
     Severity.BLOCKS_LOGIN,
     bears=Bears.DATABASE,
     watch="server",

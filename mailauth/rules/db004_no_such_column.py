@@ -1,4 +1,4 @@
-"""The password query names a column that does not exist.
+"""A query names a column that does not exist.
 
 What you see
     Every login fails with a temporary error.  The log says "Password query failed" and the server's
@@ -7,7 +7,7 @@ Why
     The column was renamed, as upgrades of mail panels do, or the query has its name misspelled.  A variable
     that is not in quotes, or in those of a name, makes a column's name of the user's.
 How we know
-    The password query was sent to the same server, with the same credentials, as the same user of the
+    The query was sent to the same server, with the same credentials, as the same user of the
     system; the reason is the server's own code (SQLSTATE, error number, errno), not its text.
 What to do
     Correct the query; its columns are named at the database's prompt by
@@ -22,7 +22,7 @@ from mailauth.stores.store import Failing
 
 @rule(
     "DB004",
-    "The password query names a column that does not exist",
+    "A query names a column that does not exist",
     Severity.BLOCKS_LOGIN,
     bears=Bears.DATABASE,
     watch="server",

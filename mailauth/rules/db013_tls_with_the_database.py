@@ -35,7 +35,8 @@ _TRIES_NO_MORE = Version.parse("2.3.20")  # no release between 2.3.19.1 and 2.3.
 )
 def tls_with_the_database(configured: Configured, lookups: LookedUp) -> Problem | None:
     advice = (
-        "Correct the TLS settings in <place> (the CA file, the host's name), or the server's certificate."
+        "Correct the TLS settings in <place> (the CA file, the host's name), or the server's certificate;"
+        " where the server offers no TLS at all, turn it on there, or ask for none."
     )
     found = database_case.problem(lookups, advice, Failing.TLS)
     failed = lookups.failures(Failing.TLS)

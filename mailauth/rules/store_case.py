@@ -33,7 +33,7 @@ def told(found: Found, why: Callable[[HashClass], str]) -> str:
 def damaged(surveys: Surveys, found: Found) -> str:
     """The same, by what is wrong with the rows under the version that is asked about."""
     return f"Under Dovecot {surveys.version}, " + told(
-        found, lambda one: one.damage.detail if one.damage else ""
+        found, lambda one: f"x {one.damage.detail}" if one.damage else ""
     )
 
 

@@ -224,4 +224,4 @@ def test_the_remedys_command_runs_as_it_is_printed() -> None:
     assert HASH_SHOW[:2] == ("mailauth", "hash")
     done = run(*HASH_SHOW[2:], given=f" {GOOD}\n".encode())
     assert done.stderr == b""
-    assert b"1 blanks or line ends before it" in done.stdout
+    assert b"a blank or a line end before it" in done.stdout

@@ -181,7 +181,7 @@ def mended(one: Lab) -> None:
 def test_store001(lab: MakeLab, dovecot_version: str, store: str) -> None:
     with lab(dovecot_version, store, {"alice": GOOD, "bob": GOOD}) as one:
         found = broken_row(one, GOOD[:50], {"STORE001"}, fails=True)
-        assert "1 of 2 rows: 1 cut off" in says(found)
+        assert "1 of 2 rows: 1 x cut off" in says(found)
         mended(one)
 
 
