@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         Accepted,
         AuthFile,
         AuthFiles,
+        Commented,
         LoginSocket,
         MisreadVariable,
         Running,
@@ -108,6 +109,7 @@ __all__ = [
     "Cleartext",
     "ClientAddress",
     "ClientFailures",
+    "Commented",
     "Configured",
     "ContainerLog",
     "DirectoryAnswer",
@@ -220,7 +222,7 @@ _FILES = {
     "password": "PasswordBytes PasswordElsewhere PasswordPart PasswordVariant",
     "postfix": "PostfixLink",
     "settings": (
-        "Accepted AuthFile AuthFiles LoginSocket MisreadVariable Running Startup "
+        "Accepted AuthFile AuthFiles Commented LoginSocket MisreadVariable Running Startup "
         "UnknownVariable Variables WorkerSocket"
     ),
     "stored": "OpenDoors StoredColumn StoredText TodaysStrength",

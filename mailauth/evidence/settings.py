@@ -109,6 +109,15 @@ class AuthFiles(Evidence):
 
 
 @dataclass(frozen=True, slots=True)
+class Commented:
+    """A line that includes a file, and is a comment; ``drivers``: of the passdbs that the file has."""
+
+    place: str
+    file: str
+    drivers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Startup(Evidence):
     """What the auth process needs to start: mechanisms and drivers of this build.
 
@@ -116,6 +125,8 @@ class Startup(Evidence):
     ``source``; ``unknown``: mechanisms that it does not know; ``nameless``: blocks of 2.4 that have no driver
     setting, so that their name counts as one ("passdb files"), each with the driver of its settings, or "".
     ``one``: passdbs of 2.4 that the files begin more than once, each with its places: they are one passdb.
+    ``commented``: includes of files that have a passdb, and are comments.
+    ``for_others``: drivers of passdbs that stand in a block of other protocols, that protocol, and the place.
     """
 
     mechanisms: tuple[str, ...]
@@ -125,6 +136,8 @@ class Startup(Evidence):
     passdbs: int
     nameless: tuple[tuple[str, str], ...] = ()
     one: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    commented: tuple[Commented, ...] = ()
+    for_others: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def seen(self) -> str:

@@ -16,6 +16,7 @@ from mailauth.dovecot.version import Dialect
 from mailauth.errors import CannotObserve
 from mailauth.evidence import Running, Startup
 from mailauth.oserrors import unseen
+from mailauth.probes.passed_by import commented_includes, of_other_protocols
 from mailauth.probes.process import NotRunning, master_process, running
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import without_useless
@@ -57,6 +58,8 @@ def observe_startup(scene: Scene) -> Startup:
         absent=_named(missing, "absent"),
         passdbs=len(without_useless([one for one in config.passdbs if not one.master])),
         one=_of_one_name(scene) if config.version.dialect == "2.4" else (),
+        commented=commented_includes(scene),
+        for_others=of_other_protocols(scene),
     )
 
 

@@ -37,6 +37,9 @@ def no_passdb(configured: Configured, startup: Startup) -> Problem | None:
     if startup.one and masters:
         has += f": {passdb_case.of_one_name(startup)}"
         mend = "Give each passdb block a name of its own, and its driver = ... inside; then reload."
+    if comments := passdb_case.not_included(startup):
+        has += f" (these lines include one, and are comments: {comments})"
+        mend = f"Take the # from {startup.commented[0].place}; doveconf -n passdb shows the passdb then."
     if waiting:  # nothing else makes a passdb of no use
         skips = " and ".join(f"{one.label} ({one.place_of('skip')})" for one in waiting)
         has = f"have no passdb that is asked first: {skips} has skip = unauthenticated, which waits for the"

@@ -30,6 +30,18 @@ def setting(passdb: Passdb, step: Step) -> str:
     return _placed("pass = yes" if short else f"{name} = {value}", passdb.place_of(name, "pass"))
 
 
+def of_the_block(configured: Configured, number: int, field: str) -> str:
+    """The setting of a passdb's block that sets a field for everybody, with its place; "" for none."""
+    passdb = next((one for one in configured.config.passdbs if one.number == number), None)
+    if passdb is None:
+        return ""
+    of = (("override_fields", passdb.override_fields), ("default_fields", passdb.default_fields))
+    name = next((name for name, fields in of if any(one == field for one, _ in fields)), "")
+    if name and configured.config.version.dialect == "2.4":
+        name = "fields"
+    return _placed(name, passdb.place_of(name)) if name else ""
+
+
 def changed_by(configured: Configured, name: UserName) -> tuple[str, ...]:
     """The settings that make another name of the one that was given, where that can be told."""
     with suppress(CannotObserve):
@@ -46,6 +58,14 @@ def stops_auth(start: AuthStart | None, files: Sequence[AuthFile]) -> tuple[tupl
 
 def _placed(text: str, place: str) -> str:
     return f"{text} ({place})" if text and place else text
+
+
+def not_included(startup: Startup) -> str:
+    """Which includes of a passdb are comments: "!include auth-sql.conf.ext (a passdb: sql), FILE:LINE"."""
+    told = [
+        f"!include {one.file} (a passdb: {', '.join(one.drivers)}), {one.place}" for one in startup.commented
+    ]
+    return "; ".join(told)
 
 
 def of_one_name(startup: Startup) -> str:

@@ -75,9 +75,9 @@ def unknown_user(
     if nameless := _without_the_name(configured, lookups):
         says += f" {'; '.join(nameless)}."
         summary = "Correct the query: %u, or 2.4's %{user}, stands for the name that is looked up."
-    if startup and startup.one:
-        says += f" In the files, {passdb_case.of_one_name(startup)}."
-        summary = "Give each passdb block a name of its own, and its driver = ... inside; or add the user."
+    if startup and (startup.one or startup.commented or startup.for_others):
+        more, summary = _missing_passdb(startup)
+        says += more
     if meant := _meant(lookups.other_domains):
         says += f" Did you mean {meant}?"
         summary = _as_meant(lookups.other_domains, name)
@@ -88,7 +88,7 @@ def unknown_user(
         summary += f" {_shown(lookups.hidden[0])}. If it is, let this account see it; if not, add the user."
     return Problem(
         says=says,
-        because=(name, lookups),
+        because=(name, lookups, *((startup,) if startup and startup.commented else ())),
         certainty=Certainty.LIKELY if hiding else Certainty.PROVEN,
         remedy=kept if taken and (kept := _with_its_domain(configured)) else Remedy(summary=summary),
     )
@@ -98,6 +98,27 @@ def _as_meant(others: tuple[NearName, ...], name: UserName) -> str:
     if any(one.name.strip().casefold() == name.looked_up.casefold() for one in others):
         return f"Store the user as {name.looked_up!r}, without other capitals and without blanks around it."
     return "Log in with the domain that the store has, or add the user to the store."
+
+
+def _missing_passdb(startup: Startup) -> tuple[str, str]:
+    """A passdb that the files have, and Dovecot does not: the sentence, and what to do."""
+    if startup.one:
+        summary = "Give each passdb block a name of its own, and its driver = ... inside; or add the user."
+        return f" In the files, {passdb_case.of_one_name(startup)}.", summary
+    if startup.for_others:
+        told = "; ".join(
+            f"protocol {protocol} {{ }} has a passdb ({driver}), {place}"
+            for driver, protocol, place in startup.for_others
+        )
+        summary = (
+            f"If the user is in that passdb, write it outside of protocol {startup.for_others[0][1]} {{ }},"
+        )
+        summary += " and reload; else add the user to the store, or use the name that the store has."
+        return f" A login by another protocol does not ask these: {told}.", summary
+    summary = f"If the user is in that passdb, take the # from {startup.commented[0].place}, and reload; else"
+    summary += " add the user to the store, or use the name that the store has."
+    told = passdb_case.not_included(startup)
+    return f" These lines include a passdb, and are comments: {told}.", summary
 
 
 def _settings(configured: Configured | None, name: UserName) -> str:
