@@ -29,6 +29,7 @@ RELOAD: Words = ("doveadm", "reload")
 REOPEN: Words = ("doveadm", "log", "reopen")
 LOG_FIND: Words = ("doveadm", "log", "find")
 LOG_ERRORS: Words = ("doveadm", "log", "errors")
+FLUSH: Words = ("doveadm", "auth", "cache", "flush")  # all entries
 HASH_NEW: Words = pasted.HASH_NEW
 HASH_SHOW: Words = ("mailauth", "hash", "show", "-")  # the string is typed, or piped: it is in no argv
 LIST_SCHEMES: Words = ("doveadm", "pw", "-l")
@@ -327,7 +328,7 @@ def _exactly(*words: str) -> tuple[Fits, ...]:
 
 # Every command of every remedy, word by word.
 _COMMANDS: tuple[tuple[Fits, ...], ...] = (
-    *starmap(_exactly, (RELOAD, REOPEN, LOG_FIND, LOG_ERRORS, LIST_SCHEMES, HASH_NEW, HASH_SHOW)),
+    *starmap(_exactly, (RELOAD, REOPEN, LOG_FIND, LOG_ERRORS, FLUSH, LIST_SCHEMES, HASH_NEW, HASH_SHOW)),
     *(
         (*_exactly(*_MIGRATE), *what, *pid, *config)
         for what, pid, config in product(

@@ -268,10 +268,11 @@ class LookedUp(Evidence):
     def seen(self) -> str:
         said = [
             f"{a.passdb}, {a.place}: {a.failure.kind.value if a.failure else a.outcome.value}"
-            + (f" (with the fields {', '.join(a.fields)})" if a.fields else "")
+            + (f" (with the fields {', '.join(filter(None, a.fields))})" if any(a.fields) else "")
             for a in self.answers
         ]
-        return "; ".join([*said, *(f"{one.passdb}: not looked into" for one in self.unseen)])
+        said += [f"{one.passdb}: not looked into" for one in self.unseen]
+        return "; ".join(said) or "none was asked"
 
     @property
     def userdb_fails(self) -> str:

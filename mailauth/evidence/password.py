@@ -58,9 +58,13 @@ class PasswordPart(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class PasswordBytes(Evidence):
-    """Whether the given password has one of the characters that Dovecot refuses in any password."""
+    """Whether the given password has one of the characters that Dovecot refuses in any password.
+
+    ``ended``: it has the byte 0, which ends it to Dovecot.
+    """
 
     refused: bool
+    ended: bool = False
 
     @property
     def seen(self) -> str:

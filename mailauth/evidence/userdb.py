@@ -58,7 +58,7 @@ class UserdbAnswer(Evidence):
     how these count that are not Dovecot's defaults.  ``logged``: what Dovecot's log has of a failure.
     ``renamed``: which passdb gave an unknown user this name, and by what.  ``forced``: who hands on the field
     tempfail, which makes a login fail whatever its value is.  ``fileless``: which userdb passwd-file has no
-    file, and what to write.
+    file, and what to write.  ``shifted``: the line of a file that has the home one field too early.
     """
 
     user: str
@@ -81,6 +81,7 @@ class UserdbAnswer(Evidence):
     renamed: str = ""
     forced: str = ""
     fileless: tuple[str, str] = ("", "")
+    shifted: str = ""
 
     @property
     def seen(self) -> str:

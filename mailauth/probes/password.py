@@ -95,4 +95,6 @@ def observe_part(suspects: Sequence[Suspect], password: Password, user: str) -> 
 
 def observe_bytes(password: Password) -> PasswordBytes:
     r"""Source: password_has_illegal_chars(), Dovecot 2.3.13 to 2.4.4 src/auth/auth-request.c."""
-    return PasswordBytes("the password given", any(byte in b"\x01\t\r\n" for byte in password.text))
+    return PasswordBytes(
+        "the password given", any(byte in b"\x01\t\r\n" for byte in password.text), b"\0" in password.raw
+    )

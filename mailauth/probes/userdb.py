@@ -253,6 +253,7 @@ def _found(
         kind: accounts.number(scene.dovecot, fields.get(kind) or tree.get(f"mail_{kind}"), table)
         for kind, table in _TABLES.items()
     }
+    lost = "" if home else _lost(scene, fields)
     return UserdbAnswer(
         source=source,
         user=user,
@@ -263,7 +264,8 @@ def _found(
         refused=tuple(_refused(scene, fields, ids)),
         home=home,
         folder=folder,
-        lost="" if home else _lost(scene, fields),
+        lost=lost,
+        shifted=userdb_steps.shifted_home(scene, user) if lost else "",
         lowest=(_setting(scene, "first_valid_uid", 500), _setting(scene, "first_valid_gid", 1)),
         highest=(_setting(scene, "last_valid_uid", 0), _setting(scene, "last_valid_gid", 0)),
         account=accounts.name_of(scene.dovecot, ids["uid"]),

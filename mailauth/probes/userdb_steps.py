@@ -79,6 +79,18 @@ def _line(scene: Scene, source: FileSource, user: str) -> tuple[bool, str, Refus
     return False, place, why
 
 
+def shifted_home(scene: Scene, user: str) -> str:
+    """The line of a user whose home stands in the field before it; "" for none."""
+    for userdb in scene.config.userdbs:
+        if isinstance(userdb.source, FileSource):
+            with suppress(CannotObserve, OSError):
+                known = merged.variables_of(scene, user)
+                path, name = passwd_file.place(userdb.source, filled_with(known, scene.config.version))
+                if number := passwd_file.shifted_home(scene.dovecot.path(path), name):
+                    return f"{path}:{number}"
+    return ""
+
+
 def _refused(scene: Scene, uid: str | None, gid: str | None) -> Refused | None:
     """What Dovecot does not take: a name that its system does not have, root's number, too short a line."""
     for name, text, table in (("uid", uid, "passwd"), ("gid", gid, "group")):

@@ -14,12 +14,13 @@ What to do
     system's log of authentication, an LDAP server has its own.
 """
 
-from mailauth.evidence import Logins, LogWindow, LookedUp, PamLog, UserInLog
+from mailauth.evidence import Configured, Logins, LogWindow, LookedUp, PamLog, UserInLog
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
 from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
 
 _ELSEWHERE = " It was refused for the address of mailauth's own login; from the client's it may work."
+_ENDS = frozenset({"return", "return-fail"})
 _FROM = "Name the client's address: mailauth diagnose --login --from-address ADDRESS -p USER."
 
 
@@ -37,6 +38,7 @@ def unexplained(
     log: UserInLog | None,
     window: LogWindow | None,
     pam: PamLog | None,
+    configured: Configured | None,
 ) -> Problem | None:
     failed = [reply for reply in logins.replies if not reply.ok]
     if not failed:
@@ -49,6 +51,7 @@ def unexplained(
     if unseen:
         says += f" What says no may be {' or '.join(one.passdb for one in unseen)}:"
         says += f" {'; '.join(one.reason.removesuffix('.') for one in unseen)}."
+    says += _ends_there(lookups, configured)
     logged = log_case.of_all(log)
     if logged:
         says += f" {logged}{log_case.of_auth(window)}"
@@ -68,3 +71,19 @@ def unexplained(
             commands=(LOG_FIND, LOG_ERRORS),
         ),
     )
+
+
+def _ends_there(lookups: LookedUp | None, configured: Configured | None) -> str:
+    """Passdbs that were not looked into, and whose refusal ends the login before others are asked."""
+    if lookups is None or configured is None:
+        return ""
+    unseen = {one.number for one in lookups.unseen}
+    last = max((one.number for one in configured.config.passdbs if not one.deny), default=0)
+    ends = [
+        f"{one.label} has result_failure = {one.result_failure}"
+        + (f" ({place})" if (place := one.place_of("result_failure")) else "")
+        for one in configured.config.passdbs
+        if one.number in unseen and one.number < last and one.result_failure in _ENDS
+    ]
+    told = " and ".join(ends)
+    return f" {told}: whom it does not let in, no later passdb is asked about." if ends else ""

@@ -17,12 +17,10 @@ What to do
     Where that login works, the client sends another password than the one that was given.
 """
 
-import shlex
-
 from mailauth.dovecot.messages import Why
-from mailauth.evidence import Configured, Logins, LogWindow, LookedUp, PasswordCheck, UserInLog, UserName
+from mailauth.evidence import Configured, Logins, LogWindow, LookedUp, PasswordCheck, UserInLog
 from mailauth.finding import Bears, Certainty, Problem, Severity, rule
-from mailauth.remedies import LOG_ERRORS, LOG_FIND, remedy
+from mailauth.remedies import FLUSH, LOG_ERRORS, LOG_FIND, remedy
 from mailauth.rules import log_case
 
 _TYPED = frozenset({Why.MISMATCH, Why.EMPTY})
@@ -37,7 +35,6 @@ def fails_in_the_log(
     logins: Logins | None,
     window: LogWindow | None,
     check: PasswordCheck | None,
-    name: UserName | None,
     configured: Configured | None,
 ) -> Problem | None:
     unseen = lookups.unseen if lookups else ()
@@ -48,10 +45,11 @@ def fails_in_the_log(
     if not told.failing or logins:
         return None
     if explained and check:
-        cached = check.lets_in and Why.UNKNOWN in told.whys and configured and _keeps_unknown(configured)
-        return _perhaps_the_cache(log, check, name) if cached else None
+        may_be = told.whys & {Why.UNKNOWN, Why.NOT_TOLD}
+        cached = check.lets_in and may_be and configured and _keeps_unknown(configured)
+        return _perhaps_the_cache(log, check) if cached else None
     if explained:
-        return _undecided_by_what_is_stored(log, lookups, name)
+        return _undecided_by_what_is_stored(log, lookups)
     names = " and ".join(one.passdb for one in unseen)
     says = f"{log_case.of_user(told)} The log has no login of this user that worked after them."
     says += log_case.of_auth(window)
@@ -76,34 +74,43 @@ def _keeps_unknown(configured: Configured) -> bool:
     return bool(configured.config.cache_size) and seconds.partition(" ")[0] != "0"
 
 
-def _perhaps_the_cache(log: UserInLog, check: PasswordCheck, name: UserName | None) -> Problem:
+def _perhaps_the_cache(log: UserInLog, check: PasswordCheck) -> Problem:
     now = (
         " The store has the user now, with this password: it came later, or auth's cache (auth_cache_size)"
         " still says that there is no such user, for as long as auth_cache_negative_ttl."
     )
-    told = log_case.of_user(log.of_clients)
+    told, named = log_case.of_user(log.of_clients), Why.UNKNOWN in log.of_clients.whys
+    says = f"{told} The log has no login of this user that worked after them."
     return Problem(
-        says=f"{told} The log has no login of this user that worked after them.{now}",
+        says=says + (now if named else _NO_REASON),
         because=(log, check),
         certainty=Certainty.LIKELY,
+        severity=None if named else Severity.NOTE,
         remedy=remedy(
-            summary=f"A real login shows whether it still fails: {_a_login(name)}."
+            summary=f"A real login shows whether it still fails: {log_case.A_LOGIN}."
             " If it does, flush the cache.",
-            commands=(("doveadm", "auth", "cache", "flush"),),
+            commands=(FLUSH,),
+            by_hand=True,
         ),
     )
 
 
-def _undecided_by_what_is_stored(log: UserInLog, lookups: LookedUp | None, name: UserName | None) -> Problem:
+_NO_REASON = (
+    " The store has the user, with this password: another password was sent, or auth's cache"
+    " (auth_cache_size) still says that there is no such user, for as long as auth_cache_negative_ttl."
+)
+
+
+def _undecided_by_what_is_stored(log: UserInLog, lookups: LookedUp | None) -> Problem:
     """Words of passdbs that mailauth looks into: nothing that it found there explains them."""
     told = log.of_clients
     says = f"{log_case.of_user(told)} The log has no login of this user that worked after them."
     if told.whys <= _TYPED:
         says += " Nothing is wrong with what is stored, as far as that shows without the password."
-        summary = f"Try the right password: {_a_login(name)}. If it logs in, the client sends another one."
+        summary = f"Try the right password: {log_case.A_LOGIN}. If it logs in, the client sends another one."
     else:
         says += " The checks found nothing of that now."
-        summary = f"A real login shows whether it still fails: {_a_login(name)}."
+        summary = f"A real login shows whether it still fails: {log_case.A_LOGIN}."
     return Problem(
         says=says,
         because=(log, *((lookups,) if lookups else ())),
@@ -111,8 +118,3 @@ def _undecided_by_what_is_stored(log: UserInLog, lookups: LookedUp | None, name:
         severity=Severity.NOTE,
         remedy=remedy(summary=summary, commands=(LOG_FIND,)),
     )
-
-
-def _a_login(name: UserName | None) -> str:
-    """The command that decides."""
-    return shlex.join(("mailauth", "diagnose", "--login", "-p", name.given if name else "USER"))

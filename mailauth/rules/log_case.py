@@ -4,7 +4,9 @@ from mailauth.dovecot.messages import LogKind
 from mailauth.evidence import ClientFailures, LogWindow, UserInLog
 
 # The log is of the past: what it tells may be mended by now.  Before what to do.
-STILL = "A real login shows whether it still fails: mailauth diagnose --login -p USER. If it does,"
+# The command is shown with the name, and what names this Dovecot: looking.py.
+A_LOGIN = "mailauth diagnose --login -p USER"
+STILL = f"A real login shows whether it still fails: {A_LOGIN}. If it does,"
 _OF_AUTH = (LogKind.NO_START, LogKind.TROUBLE)
 _MOST = 2
 

@@ -14,12 +14,21 @@ What to do
 
 from mailauth.dovecot.authconfig import OF_THE_SYSTEM
 from mailauth.dovecot.drivers import Question
-from mailauth.evidence import Configured, LookedUp, PasswordCheck, PasswordElsewhere, PasswordVariant
+from mailauth.evidence import (
+    Configured,
+    LookedUp,
+    PasswordBytes,
+    PasswordCheck,
+    PasswordElsewhere,
+    PasswordVariant,
+)
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes import Verdict
 from mailauth.remedies import HASH_NEW, RELOAD, remedy
 from mailauth.rules import passdb_case
 from mailauth.stores.store import Outcome
+
+_ENDED = " It has the byte 0: Dovecot takes only what stands before that, and IMAP's LOGIN cannot send it."
 
 
 def _whose(lookups: LookedUp) -> str:
@@ -57,6 +66,7 @@ def wrong_password(
     check: PasswordCheck,
     variant: PasswordVariant,
     elsewhere: PasswordElsewhere | None,
+    given: PasswordBytes | None,
 ) -> Problem | None:
     if variant.change is not None or any(verdict is not Verdict.MISMATCH for verdict in check.verdicts):
         return None
@@ -71,7 +81,7 @@ def wrong_password(
     return Problem(
         says=(
             "The stored hash was verified with all the memory that it takes: the password given is not the"
-            " one that was hashed." + _whose(lookups) + other
+            " one that was hashed." + (_ENDED if given and given.ended else "") + _whose(lookups) + other
         ),
         because=(lookups, check, variant, elsewhere) if elsewhere and other else (lookups, check, variant),
         certainty=Certainty.PROVEN,

@@ -35,9 +35,10 @@ def of_the_block(configured: Configured, number: int, field: str) -> str:
     passdb = next((one for one in configured.config.passdbs if one.number == number), None)
     if passdb is None:
         return ""
-    of = (("override_fields", passdb.override_fields), ("default_fields", passdb.default_fields))
+    dialect = configured.config.version.dialect
+    of = (("override_fields", passdb.override_fields), ("default_fields", passdb.set_before(dialect)))
     name = next((name for name, fields in of if any(one == field for one, _ in fields)), "")
-    if name and configured.config.version.dialect == "2.4":
+    if name and dialect == "2.4":
         name = "fields"
     return _placed(name, passdb.place_of(name)) if name else ""
 

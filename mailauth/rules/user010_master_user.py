@@ -10,7 +10,7 @@ Why
 How we know
     The name was taken apart, and the passdbs were asked, as Dovecot does.
 What to do
-    Set the separator, or add the user that is missing.
+    Set the separator, write master = yes, or add the user that is missing.
 """
 
 from mailauth.evidence import Configured, LookedUp, Said, UserName
@@ -39,15 +39,24 @@ def master_user(configured: Configured, name: UserName, lookups: LookedUp) -> Pr
     if name.refused or not name.requested or not end or end.said not in (Said.UNKNOWN, Said.REFUSED):
         return None
     asked = "; ".join(f"{a.passdb}, {a.place}: {a.outcome.value} ({a.user!r})" for a in lookups.answers)
+    summary = "Add the user that is missing to the passdb that is asked for it."
     if not masters:
         says = "The name asks for a master user's login, and no passdb has master = yes."
+        summary = (
+            f"Write master = yes into the block of the passdb that has the master user {name.looked_up!r},"
+        )
+        summary += " before the others, and reload; that passdb is then for master users only."
     else:
+        summary += (
+            f" In the name, whose mail is read stands before {configured.config.master_separator!r}, and the"
+        )
+        summary += " master user behind it."
         says = f"{name.looked_up!r} asks to log in as {name.requested!r}: {asked}."
     return Problem(
         says=says,
         because=(configured, name, lookups),
         certainty=Certainty.PROVEN,
-        remedy=Remedy(summary="Add the user that is missing to the passdb that is asked for it."),
+        remedy=Remedy(summary=summary),
     )
 
 

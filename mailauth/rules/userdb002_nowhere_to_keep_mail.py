@@ -36,6 +36,17 @@ def nowhere_to_keep_mail(configured: Configured, answer: UserdbAnswer) -> Proble
         )
     if not answer.lost:
         return None
+    if answer.shifted:
+        return Problem(
+            says=f"The userdb returns no home for {answer.user!r}, and the mail is at {answer.lost}: in"
+            f" {answer.shifted} the path stands in the field before the home's (gecos).",
+            because=(answer, configured),
+            certainty=Certainty.PROVEN,
+            remedy=Remedy(
+                summary=f"Put one more colon before the path in {answer.shifted}: a line is"
+                " user:password:uid:gid:gecos:home:shell:fields, and a field may be empty."
+            ),
+        )
     return Problem(
         says=f"The userdb returns no home for {answer.user!r}, mail_home is not set, and the mail is at"
         f" {answer.lost}.",

@@ -109,15 +109,31 @@ def ids_of(path: Path, user: str) -> Iterator[tuple[int, str | None, str | None]
 
     Raises OSError.
     """
+    for number, (_, _, uid, gid, *_) in _of(path, user):
+        yield number, uid, gid
+
+
+def shifted_home(path: Path, user: str) -> int:
+    """The line of that name that has a path one field before its home, and no home; 0 for none.
+
+    Raises OSError.
+    """
+    for number, (*_, gecos, home) in _of(path, user):
+        return number if not home and (gecos or "").startswith("/") else 0
+    return 0
+
+
+def _of(path: Path, user: str) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+    """Each line of that name, and its fields from the name to the home."""
     wanted = user.encode()
     with opened(path) as file:
         for number, (line, _) in enumerate(lines.sized(file), 1):
             if name_of(line) == wanted:
                 words = [word.decode("utf-8", "backslashreplace") for word in _entry(line).split(b":")]
-                uid, gid = (*words[2:4], None, None)[:2]
-                yield number, uid, gid
+                yield number, (*words, *[None] * _FIELDS)[:_FIELDS]
 
 
+_FIELDS = 6  # user:password:uid:gid:gecos:home
 _LOOKED_AT = 64 * 1024 * 1024  # bytes after a line that are looked at for another
 _PIECE = 1024 * 1024
 

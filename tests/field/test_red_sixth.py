@@ -66,7 +66,8 @@ def test_one_logged_mismatch_is_not_nothing(rig: MakeRig, version: str) -> None:
     assert "NOTE AUTH020" in told, told
     assert "Password mismatch (1 time)" in told
     assert "Nothing is wrong with what is stored" in told
-    assert f"mailauth diagnose --login -p {USER}. If it logs in, the client sends another one" in told
+    which = f"-c {one.config} --login -p {USER}"
+    assert f"{which}. If it logs in, the client sends another one" in told
     record_of(version, "passwd-file", "a logged mismatch, and no password given", heads(told))
     assert "PASS001" in said(one, "--password-stdin")
     one.write("users", f"{USER}:{GOOD}\n")
