@@ -9,6 +9,7 @@ from mailauth.dovecot.authconfig import AuthConfig
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.logreport import KeptOut, UserLooked, UserRow, nameable
 from mailauth.dovecot.messages_requests import PASSDB_KNOWS
+from mailauth.dovecot.nobody import NOBODY
 from mailauth.dovecot.refusal import Refusal
 from mailauth.dovecot.site import read_or_refusal
 from mailauth.dovecot.username import to_type
@@ -19,6 +20,7 @@ from mailauth.finding import Diagnosis, Finding, Severity
 MOST = 5
 """Users that are looked at: those who fail most."""
 _SERVICE = "imap"
+_NO_MASTER = "USER010"
 _SECONDS = 20.0  # after which no further one is begun
 
 
@@ -40,7 +42,9 @@ def look_at(
         step(row.user)
         with suppress(UsageError):
             typed = _typed(row.user, read)
-            found.append(_looked(row, typed, diagnose(Target(typed, dovecot, service=_SERVICE, config=read))))
+            told = diagnose(Target(typed, dovecot, service=_SERVICE, config=read))
+            if not (any(map(_unknown, told.findings)) and _of_a_master(row.user, dovecot, read)):
+                found.append(_looked(row, typed, told))
     return found
 
 
@@ -51,6 +55,15 @@ def _typed(logged: str, config: AuthConfig | None) -> str:
     with suppress(CannotObserve):
         return to_type(logged, config, _SERVICE) or logged
     return logged
+
+
+def _of_a_master(logged: str, dovecot: Installation, config: AuthConfig | None) -> bool:
+    """Whether a master user has this name: the log has that of the master, not whose mail was asked for."""
+    if config is None or not config.master_separator or not any(one.master for one in config.passdbs):
+        return False
+    asked = f"{NOBODY}{config.master_separator}{logged}"
+    told = diagnose(Target(asked, dovecot, service=_SERVICE, config=config))
+    return all(one.rule.code != _NO_MASTER for one in told.findings)
 
 
 def _looked(row: UserRow, typed: str, diagnosis: Diagnosis) -> UserLooked:

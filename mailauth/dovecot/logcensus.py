@@ -25,6 +25,7 @@ from mailauth.dovecot.logtally import (
     get,
     take_one,
 )
+from mailauth.dovecot.logworked import Worked
 from mailauth.dovecot.messages import LogKind, Why
 from mailauth.records import dataclass
 
@@ -126,6 +127,7 @@ class Census:
     broken: OrderedDict[str, Unserved] = field(default_factory=OrderedDict)  # the last mail session, by user
     last_login: datetime | None = None
     nameless: dict[tuple[str, int], Nameless] = field(default_factory=dict)
+    worked: Worked = field(default_factory=Worked)
     _sessions: OrderedDict[str, list[LogEvent]] = field(default_factory=OrderedDict)
     _left: OrderedDict[str, LogEvent] = field(default_factory=OrderedDict)  # of which auth had told nothing
     _errors: OrderedDict[str, LogEvent] = field(default_factory=OrderedDict)
@@ -150,6 +152,7 @@ class Census:
             self.unserved.pop(event.user.casefold(), None)
             self._forgive(event)
             self._works(event)
+            self.worked.add(event)
             self.failing = 0
         elif event.kind is LogKind.MAIL_ENDED:
             self._end(event)

@@ -88,7 +88,8 @@ def _read_files(
 
 _NO_LOG = (
     "this is no log: no line of it has a time; where Dovecot's log_timestamp was changed, name it with"
-    " --log-timestamp."
+    " --log-timestamp. Of the journal, what journalctl -o json or -o short-iso writes is read, and no"
+    " -o export."
 )
 
 

@@ -11,7 +11,7 @@ from mailauth.dovecot.lognameless import NamelessRow
 from mailauth.dovecot.logs import MOST_LINE
 from mailauth.dovecot.logstamp import DEFAULT_STAMP
 from mailauth.dovecot.logtally import STALE_FROM, Group, Pair
-from mailauth.dovecot.messages import LogKind
+from mailauth.dovecot.messages import LogKind, Why
 from mailauth.records import dataclass
 
 _HOUR, _DAY = 3600.0, 86400.0
@@ -21,6 +21,7 @@ FLOOD = "LOG006"
 READING = 600.0
 """Seconds that logs are read; what is left then is not looked at, and that is said."""
 _OF_CLIENTS = (Pattern.STALE, Pattern.STEADY)
+_OF_PASSWORDS = (Why.MISMATCH, Why.NOT_TOLD, Why.OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +152,13 @@ class FromLogReport:
     def keeps_out(self) -> bool:
         """Whether something else than failed logins keeps users out: what does not start, or ends at once.
 
-        So does a server that auth connects to again and again without a pause.
+        So does a server that auth connects to again and again without a pause, and auth itself where it is
+        killed: all logins that wait for it are lost.
         """
-        return any(one.kind in _KEEPS_OUT or one.code for one in self.troubles)
+        killed = (LogKind.CRASHED.value, "auth")
+        return any(
+            one.kind in _KEEPS_OUT or one.code or (one.kind, one.service) == killed for one in self.troubles
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +250,7 @@ def _row(census: Census, user: str, group: Group, pattern: Pattern) -> UserRow:
     pairs = census.pairs_of(user)
     most = pairs[0] if pairs else None
     same = True if pattern is Pattern.STALE else most.same_password if most else None
+    beside = census.worked.beside(user, group, most.why if most else Why.NOT_TOLD)
     return UserRow(
         user=user,
         failures=group.count,
@@ -255,7 +261,7 @@ def _row(census: Census, user: str, group: Group, pattern: Pattern) -> UserRow:
         interval=round(most.interval, 1) if most and most.gaps else None,
         same_password=same,
         pattern=pattern,
-        says=_says(pattern, group, most),
+        says="; ".join(filter(None, (_says(pattern, group, most), beside))),
         first=_shown(group.first),
         last=_shown(group.last),
         works=_works(group, pairs),
@@ -275,6 +281,8 @@ def _says(pattern: Pattern, group: Group, most: Pair | None) -> str:
     match pattern:
         case Pattern.STALE:
             return f"the same password each time, {every}"
+        case Pattern.STEADY if most and most.why not in _OF_PASSWORDS:
+            return every
         case Pattern.STEADY:
             return f"{every}; the log does not show whether it is the same password each time"
         case Pattern.UNPROVEN:

@@ -144,9 +144,8 @@ def parse_message(when: datetime | None, said: bytes) -> LogEvent | None:
         return None
     process, level, text = head["process"].decode(), _level(head), head["text"]
     if process.startswith("auth"):
-        if _KILLED.match(text):
-            return _server(when, LogKind.CRASHED, process, level, text)
-        if text.startswith(b"master: "):
+        about = head["who"] and not head["who"].isdigit()  # a user: a passdb may be named "master"
+        if not about and (text.startswith(b"master: ") or _KILLED.match(text)):
             return _of_master(when, process, level, text)
         return _of_auth(when, head, level, text)
     if process == "master" or text.startswith(b"master: "):

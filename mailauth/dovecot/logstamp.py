@@ -24,6 +24,7 @@ _ISO = (
     rb"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)(?:[.,]\d+)?"
     rb"(?: ?(?P<zone>Z|UTC|[+-]\d\d:?\d\d)\b)?"
 )
+_WHOLE = re.compile(rb"(?P<stamp>" + _ISO + rb")")
 _DIRECTIVES = {
     "%Y": rb"(?P<year>\d{4})",
     "%m": rb"(?P<month>\d\d)",
@@ -131,7 +132,8 @@ class Stamps:
         if not isinstance(told, dict):
             return None
         if isinstance(inner := told.get("log"), str):  # Docker
-            return self.split(inner.rstrip("\n").encode("utf-8", "surrogatepass"), within - 1)
+            said = inner.rstrip("\n").encode("utf-8", "surrogatepass")
+            return self.split(said, within - 1) or self._of_engine(told.get("time"), said)
         if told.get("SYSLOG_IDENTIFIER", self.ident) != self.ident:
             return None
         message, stamp = told.get("MESSAGE"), told.get("__REALTIME_TIMESTAMP")
@@ -144,6 +146,11 @@ class Stamps:
         except (TypeError, ValueError, OverflowError, OSError):
             return None
         return when, message.encode("utf-8", "surrogatepass")
+
+    def _of_engine(self, stamp: object, said: bytes) -> tuple[datetime | None, bytes] | None:
+        """Dovecot writes no time (log_timestamp is empty): the engine's own."""
+        found = _WHOLE.match(stamp.encode()) if isinstance(stamp, str) and stamp.isascii() else None
+        return (self._time(found), said) if found else None
 
     def _time(self, found: re.Match[bytes]) -> datetime | None:
         stamp = found["stamp"]

@@ -31,6 +31,9 @@ OF_THE_MASTER: tuple[Message, ...] = (
     Message(_NO_START, "service(%): child % returned error %",
             "a process of that service ended with an error",
             "service-process.c"),
+    Message(LogKind.CRASHED, "service(%): child % killed with signal 9%",
+            "a process was killed from outside: by the kernel where memory ran out (journalctl -k shows it),"
+            " or by somebody", "service-process.c"),
     Message(LogKind.CRASHED, "service(%): child % killed with signal %", "a process was killed",
             "service-process.c"),
     Message(LogKind.LIMIT, "service(%): % (%) reached, client connections are being dropped",
