@@ -60,12 +60,23 @@ def test_the_confusion_matrix_shows_what_was_measured() -> None:
 
 
 def test_a_tests_rows_take_the_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one proof saw is put beside what all others did: a rule costs no run of all of them."""
+    """What one proof saw is put beside what all others did, but those whose tests are gone."""
     result = tmp_path / "matrix.json"
     monkeypatch.setattr(matrix, "RESULT", result)
-    rows = [{"test": name, "found": [code]} for name, code in (("a", "OLD"), ("b", "KEPT"))]
+    here = "tests/docs/test_documents.py"
+    mine, other = (
+        f"{here}::test_a_tests_rows_take_the_place_of_its_own",
+        f"{here}::test_links_lead_somewhere[x]",
+    )
+    known = (
+        (mine, "OLD"),
+        (other, "KEPT"),
+        (f"{here}::test_gone", "GONE"),
+        ("tests/gone.py::test_a", "GONE"),
+    )
+    rows = [{"test": name, "found": [code]} for name, code in known]
     result.write_text(json.dumps({"rows": rows, "pytest": {"bin/test": "2 rows"}, "date": "2026-01-01"}))
-    matrix.add([{"test": "a", "found": ["NEW"]}, {"test": "c", "found": ["MORE"]}], {"2.4.1: c": "1 passed"})
+    matrix.add([{"test": mine, "found": ["NEW"]}, {"test": "c", "found": ["MORE"]}], {"2.4.1: c": "1 passed"})
     written = json.loads(result.read_text())
     assert sorted(row["found"][0] for row in written["rows"]) == ["KEPT", "MORE", "NEW"]
     assert written["pytest"] == {"bin/test": "2 rows", "2.4.1: c": "1 passed"}
