@@ -23,6 +23,8 @@ else:
 NEEDED = ssl
 """To be imported before a root is entered."""
 _SECONDS = 3.0
+_ITSELF = "localhost"
+"""The one name for which libldap looks up another, the machine's."""
 _CA_FILE, _CA_FOLDER = 0x6002, 0x6003  # ldap.h of OpenLDAP 2.5.13 and 2.6.10
 _LDAP_CONF = "TLS_CACERT in /etc/ldap/ldap.conf"
 # ExtendedRequest 1.3.6.1.4.1.1466.20037: RFC 4511 sections 4.12 and 4.14.
@@ -46,7 +48,7 @@ class TlsServer:
     @property
     def name(self) -> str:
         """As the certificate must have it."""
-        return socket.gethostname() if self.host == "localhost" else self.host
+        return socket.gethostname() if self.host == _ITSELF else self.host
 
 
 def look(library: ctypes.CDLL, directory: Directory, servers: list[tuple[str, int]]) -> tuple[TlsFault, str]:
@@ -176,7 +178,7 @@ def _of_time(server: TlsServer, pem: str, known: dict[str, Any]) -> Iterator[tup
 def _of_name(server: TlsServer, pem: str, known: dict[str, Any]) -> Iterator[tuple[TlsFault, str]]:
     if _refused(server, _context(pem, name=True)) in _OTHER_NAME:
         names = [value for _, value in known.get("subjectAltName", ())] or _common(known, "subject")
-        own = f" (libldap takes localhost for {server.name})" if server.host == "localhost" else ""
+        own = f" (libldap takes localhost for {server.name})" if server.host == _ITSELF else ""
         yield TlsFault.NAME, f"is for {', '.join(names) or 'no name'}, not for {server.host}{own}"
 
 
