@@ -321,7 +321,8 @@ def _verify_password(
         return
     binder = Binder(scene)
     if scene.password is None or not (sound or scene.refused or binder.may_bind):
-        skip(shared, _OF_PASSWORD[:2], "no password was given" if sound else "there is no sound hash")
+        skip(shared, (PasswordCheck,), "no password was given" if sound else "there is no sound hash")
+        see(shared, UserBind, binder.observe)
         see(shared, PamAnswer, lambda: binder.observe_pam(None))
         return
     password, user = scene.password, scene.looked_up

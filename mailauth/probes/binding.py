@@ -16,7 +16,7 @@ from mailauth.probes.scene import Scene
 from mailauth.probes.walk import WalkEntry
 from mailauth.records import dataclass
 from mailauth.stores import ask_directory
-from mailauth.stores.closed_entry import Closed, closed
+from mailauth.stores.closed_entry import Closed, ages, closed
 from mailauth.stores.directed import BindTold, Bound
 from mailauth.stores.pam_said import ENDS
 
@@ -107,7 +107,19 @@ class Binder:
         return self.pam
 
     def observe(self) -> UserBind | NotApplicable:
+        """Raises CannotObserve where only a bind would show more of the password, and none was given."""
+        entries = self.scene.road.entries.values() if self.scene.road else ()
+        bound = [one.record.bind_as for one in entries if one.record.bind_as and one.passdb.driver == "ldap"]
+        if self.scene.password is None and (since := self._ages(bound)):
+            raise CannotObserve(
+                f"the directory has a password policy for the entry (pwdChangedTime {since}): whether the"
+                " password has expired or must be changed, a bind shows. mailauth diagnose -p USER makes one"
+            )
         return self.made or NotApplicable(UserBind, "no bind was needed")
+
+    def _ages(self, names: list[str]) -> str:
+        answers = (one for one in self.scene.directories.values() if one.name in names)
+        return next((since for one in answers if (since := ages(dict(one.values)))), "")
 
     def _closed(self, name: str) -> Closed | None:
         """What the entry says of the account."""

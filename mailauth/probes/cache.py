@@ -4,11 +4,13 @@ Dovecot's own lookup is answered by the cache, and shows of an entry only whethe
 makes an entry where there is none, as the logins just did; so it is never made without them.
 """
 
+from mailauth.dovecot.authconfig import Passdb
 from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
 from mailauth.evidence import CacheAnswer, NotApplicable
 from mailauth.probes import own_lookup
 from mailauth.probes.scene import Scene
+from mailauth.stores.store import Record
 
 _NO_USER = 67  # EX_NOUSER of sysexits.h
 # Fields of an entry that refuse a login for another reason.
@@ -24,10 +26,11 @@ def observe_cache(scene: Scene) -> CacheAnswer | NotApplicable:
     config = scene.config
     user = scene.looked_up
     on = config.tree.get("auth_cache_ttl", "1 hours").strip() not in ("0", "0 secs")
-    cached = [case for case in scene.cases if case.passdb.hit_verified_by is not None]
+    having = [(passdb, record) for passdb, record in scene.having if _is_known(passdb, record)]
+    cached = [passdb for passdb, _ in having if passdb.hit_verified_by is not None]
     if not (on and config.cache_size and cached):
         return CacheAnswer("doveconf", user, caches=False)
-    restricts = [name for case in scene.cases for name in case.record.fields if name in _RESTRICTING]
+    restricts = [name for _, record in having for name in record.fields if name in _RESTRICTING]
     if config.tree.get("auth_policy_server_url"):
         restricts.append("auth_policy_server_url")
     return CacheAnswer(
@@ -38,6 +41,15 @@ def observe_cache(scene: Scene) -> CacheAnswer | NotApplicable:
         knows=None if own_lookup.one_panics(scene) else _knows(scene),
         restricts=tuple(dict.fromkeys(restricts)),
     )
+
+
+def _is_known(passdb: Passdb, record: Record) -> bool:
+    """Whether the cache keeps what this passdb says: of those that verify themselves, a directory's is kept.
+
+    The password that its server took is kept as plaintext.  Source: auth_request_save_cache(), Dovecot
+    2.3.19.1 src/auth/auth-request.c; measured on 2.3.19.1 and 2.4.1.
+    """
+    return not record.bind_as or passdb.driver == "ldap"
 
 
 def _knows(scene: Scene) -> bool | None:

@@ -68,6 +68,17 @@ class Scene:
         return self.names.looked_up if self.names else self.user
 
     @property
+    def having(self) -> list[tuple[Passdb, Record]]:
+        """The passdbs that have the user: with a stored string, or verified by who is asked (a bind)."""
+        entries = self.road.entries.values() if self.road else ()
+        bound = [
+            (one.passdb, one.record)
+            for one in entries
+            if one.record.bind_as and not (one.passdb.deny or one.passdb.master)
+        ]
+        return [*((case.passdb, case.record) for case in self.cases), *bound]
+
+    @property
     def refused(self) -> list[WalkEntry]:
         """Accounts on the way that are refused whatever the password is, and have a hash all the same."""
         entries = self.road.entries.values() if self.road else ()

@@ -146,11 +146,11 @@ def _of_pam(
         record = replace(record, mismatch=_whole(stacks[:1], [_said(stacks[0], given, right=False)]) == _NO)
     if not open_:
         return Asked(replace(record, kept=_kept_behind(stacks, given) if told.refused else b""), told)
-    names = _unknown(stacks, given)
+    unknown = _unknown(stacks, given)
+    names = ", ".join(unknown) or _OTHERS
     if faults := _unless(stacks, given):
         told = replace(told, refused=True, faults=faults, unless=names)
-    says = f"PAM's service {service.name!r} asks {names}, which mailauth does not follow"
-    return Asked(record, told, says)
+    return Asked(record, told, f"PAM's service {service.name!r} asks {_what_is_open(unknown, given)}")
 
 
 def _said(stack: tuple[Line, ...], given: Seen, *, right: bool) -> list[Said]:
@@ -281,15 +281,34 @@ def _unless(stacks: list[tuple[Line, ...]], given: Seen) -> tuple[AccountFault, 
     return _faults([one for one in _blame_of(stacks, said) if one in reasons])
 
 
-def _unknown(stacks: list[tuple[Line, ...]], given: Seen) -> str:
-    """The modules on whose answers it depends."""
-    names = [
-        line.module
+def _unknown(stacks: list[tuple[Line, ...]], given: Seen) -> dict[str, str]:
+    """The modules on whose answers it depends, as they are written, and their names."""
+    return {
+        line.module: line.name
         for stack in stacks
         for line, one in zip(stack, _said(stack, given, right=True), strict=True)
         if len(one.codes - {"ignore"}) > 1
-    ]
-    return ", ".join(dict.fromkeys(names)) or "its modules"
+    }
+
+
+_OTHERS = "its modules"
+
+
+def _what_is_open(unknown: dict[str, str], given: Seen) -> str:
+    """Which modules are not followed, and which are, once it is known who asks."""
+    followed = [module for module, name in unknown.items() if name in pam_modules.OF_THE_USER]
+    others = [module for module in unknown if module not in followed]
+    told = (
+        [f"{', '.join(others) or _OTHERS}, which mailauth does not follow"] if others or not unknown else []
+    )
+    if followed and given.anybody:
+        told.append(f"{', '.join(followed)}, which depends on the user: mailauth diagnose USER decides it")
+    elif followed:
+        told.append(
+            f"{', '.join(followed)}, which depends here on more than mailauth follows (the client's address,"
+            " a group, a host's name)"
+        )
+    return "; and ".join(told)
 
 
 def check(asked: Asked, passdb: Passdb, *, on_demand: bool = False) -> Record:

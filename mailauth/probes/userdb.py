@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mailauth import digits
 from mailauth.dovecot import typed
-from mailauth.dovecot.authconfig import SQL_DRIVERS, FileSource, Passdb, SqlSource
+from mailauth.dovecot.authconfig import SQL_DRIVERS, FileSource, SqlSource
 from mailauth.dovecot.doveadm import Installation, Ran
 from mailauth.dovecot.nobody import AS_LOOKUP
 from mailauth.errors import CannotObserve
@@ -33,7 +33,6 @@ from mailauth.probes import (
 from mailauth.probes.scene import Scene
 from mailauth.probes.walk import walk
 from mailauth.stores import passwd_file
-from mailauth.stores.store import Record
 
 _SECONDS = 10.0
 _IN_FOLDERS = frozenset({"maildir", "mbox", "sdbox", "mdbox", "dbox"})
@@ -298,7 +297,7 @@ def _end(scene: Scene) -> End | str:
     config = scene.config
     if config.without_userdb:
         return config.without_userdb
-    if scene.road is None or not (_having(scene) or scene.road.unasked):
+    if scene.road is None or not (scene.having or scene.road.unasked):
         return "no passdb has the user"
     end = scene.end or walk(scene.road, lambda _: True)
     if end.keeps_out:
@@ -306,7 +305,7 @@ def _end(scene: Scene) -> End | str:
     if _open(scene, end) and any(one.driver == "prefetch" for one in config.userdbs):
         return "a passdb that was not looked into may bring the userdb's fields along (prefetch)"
     fields = [
-        {*record.fields, *(name for name, _ in passdb.override_fields)} for passdb, record in _having(scene)
+        {*record.fields, *(name for name, _ in passdb.override_fields)} for passdb, record in scene.having
     ]
     if fields and all("proxy" in one for one in fields):
         return PROXIED
@@ -317,18 +316,7 @@ def _end(scene: Scene) -> End | str:
 
 def _open(scene: Scene, end: End) -> bool:
     """Whether a passdb that was not looked into may have the user, or nobody."""
-    return bool(end.unseen) or not _having(scene)
-
-
-def _having(scene: Scene) -> list[tuple[Passdb, Record]]:
-    """The passdbs that have the user: with a stored string, or verified by who is asked (a bind)."""
-    entries = scene.road.entries.values() if scene.road else ()
-    bound = [
-        (one.passdb, one.record)
-        for one in entries
-        if one.record.bind_as and not (one.passdb.deny or one.passdb.master)
-    ]
-    return [*((case.passdb, case.record) for case in scene.cases), *bound]
+    return bool(end.unseen) or not scene.having
 
 
 _WITHOUT_FIELDS = frozenset({"pam", "shadow", "passwd", "bsdauth"})

@@ -13,7 +13,8 @@ How we know
     The stored hash matches the password and fits, a real login was refused without another reason, and
     the user's passdb is one that the cache answers for.  Dovecot's own lookup (doveadm auth lookup), which
     the cache answers, then says that there is no such user: proven.  Else nothing shows the entry from
-    outside, and it is likely.
+    outside, and it is likely.  Where a directory verifies by a bind, one bind shows that the password is
+    right, and the cache has the last one that the directory took.
     Source: Dovecot 2.3.19.1 src/auth/passdb-cache.c passdb_cache_verify_plain(); measured on 2.3.19.1 and
     2.4.1.
 What to do
@@ -36,9 +37,12 @@ def cache_refuses(
 ) -> Problem | None:
     if not cache_case.refuses(check, logins, cache):
         return None
-    says = (
-        "The stored hash matches and fits, the login was refused, and the auth cache answers for the passdb"
+    right = (
+        "The directory takes the password"
+        if cache_case.by_bind(lookups)
+        else "The stored hash matches and fits"
     )
+    says = f"{right}, the login was refused, and the auth cache answers for the passdb"
     if cache.knows is False:
         says = f"The store has {cache.user!r}; the auth cache says that it has not"
     return Problem(

@@ -26,8 +26,10 @@ def cache_lets_old_password_in(
 ) -> Problem | None:
     if lookups.unasked or not cache_case.lets_in(check, logins, cache):
         return None
+    by_bind = cache_case.by_bind(lookups)
+    wrong = "The directory refuses the password" if by_bind else "The password given matches nothing stored"
     return Problem(
-        says="The password given matches nothing that is stored, and a real login with it succeeded.",
+        says=f"{wrong}, and a real login with it succeeded.",
         because=(lookups, check, logins, cache),
         certainty=Certainty.PROVEN,
         remedy=cache_case.flush(cache),

@@ -4,7 +4,8 @@ What you see
     Every password fails.  The log says "No password returned (and no nopassword)".
 Why
     The password query returns NULL for this user: the column is, or an expression that has a column which
-    is (CONCAT of a NULL is NULL).  Or a directory is asked for its stored string, and no field that it is
+    is (CONCAT of a NULL is NULL).  Or a script returns the user without a password and without nopassword, or
+    a passdb static sets neither.  Or a directory is asked for its stored string, and no field that it is
     asked for is named password: 2.3's settings inside 2.4's fields { } are fields, and set nothing.
 How we know
     Each passdb was asked, in Dovecot's order, with Dovecot's own query.
@@ -30,6 +31,8 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
     without = [answer for answer in lookups.answers if answer.outcome is Outcome.NO_PASSWORD]
     if all(answer.driver == "ldap" for answer in without):
         return _of_directory(name, lookups, without[0])
+    if without[0].driver in _NEITHER:
+        return _of_neither(name, lookups, without[0])
     made = next((one.made for one in lookups.answers if one.made), None)
     if made:
         says += f" The query makes it of {made.expression} ({made.place})"
@@ -44,6 +47,35 @@ def no_password(name: UserName, lookups: LookedUp) -> Problem | None:
             summary += " asks of the row: it may disable the user."
         mend = Remedy(summary=summary)
     return Problem(says=says, because=(name, lookups), certainty=Certainty.PROVEN, remedy=mend)
+
+
+# Of drivers without a row: what is so, and what to write there.
+_OF_LUA = (
+    "{0} returns {1!r}, and neither a password nor nopassword with it.",
+    (
+        "Have the script return the stored string as password, with its {SCHEME}: a table's field that is nil"
+        " is not in the table, so look at what the script reads it from. Where any password is to log in:"
+        " nopassword = 'y'."
+    ),
+)
+_OF_STATIC = (
+    "{0} has {1!r}, as any name, and sets neither a password nor nopassword.",
+    (
+        "Set password= or nopassword=y in the args of the passdb (2.3), passdb_static_password or nopassword"
+        " = yes in its fields { } (2.4)."
+    ),
+)
+_NEITHER = {"lua": _OF_LUA, "static": _OF_STATIC}
+
+
+def _of_neither(name: UserName, lookups: LookedUp, answer: PassdbAnswer) -> Problem:
+    says, summary = _NEITHER[answer.driver]
+    return Problem(
+        says=says.format(f"{answer.passdb} ({answer.place})", name.looked_up),
+        because=(name, lookups),
+        certainty=Certainty.PROVEN,
+        remedy=Remedy(summary=summary),
+    )
 
 
 _OF_23 = ("auth_bind", "pass_attrs", "pass_filter", "default_pass_scheme", "tls", "ldap_version")

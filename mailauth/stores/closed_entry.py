@@ -2,7 +2,8 @@
 
 It counts where the directory verifies: who reads the password from it never asks.  Source:
 draft-behera-ldap-password-policy-10 section 5.3; OpenLDAP 2.5.13 servers/slapd/overlays/ppolicy.c
-(account_locked()); [MS-ADTS] 2.2.16 (userAccountControl) and 2.2.1 of accountExpires; 389 Directory Server's
+(account_locked()); [MS-ADTS] 2.2.16 (userAccountControl and msDS-User-Account-Control-Computed) and 2.2.1
+of accountExpires; 389 Directory Server's
 nsAccountLock.
 """
 
@@ -17,10 +18,13 @@ FOR_GOOD = "000001010000Z"
 ATTRIBUTES = (
     *(LOCKED_SINCE, "pwdStartTime", "pwdEndTime", "pwdAccountTmpLockoutEnd"),
     *("userAccountControl", "accountExpires", "lockoutTime", "nsAccountLock"),
+    *("msDS-User-Account-Control-Computed", "pwdChangedTime"),
 )
 _DISABLED = 2  # ADS_UF_ACCOUNTDISABLE
+_LOCKED_NOW, _EXPIRED = 0x10, 0x800000  # ADS_UF_LOCKOUT, ADS_UF_PASSWORD_EXPIRED
 _NEVER = (0, 2**63 - 1)
 _SINCE_1601 = 11_644_473_600  # seconds until 1970
+_LONGEST_TIME = 32  # characters of a time
 _TICKS = 10_000_000  # of 100 ns in a second
 
 
@@ -44,11 +48,26 @@ def closed(values: Mapping[str, tuple[bytes, ...]], now: float) -> Closed | None
     return _disabled(told) or _ended(told, now) or _by_policy(told, now) or _perhaps(told)
 
 
+def ages(values: Mapping[str, tuple[bytes, ...]]) -> str:
+    """Since when the password is as it is, where a policy keeps account of that; else "".
+
+    How long it may be so stands in the policy: a bind shows what comes of it.
+    """
+    found = next((one for name, one in values.items() if name.lower() == "pwdchangedtime" and one), ())
+    return found[0].decode("utf-8", "replace")[:_LONGEST_TIME] if found else ""
+
+
 def _disabled(told: Mapping[str, str]) -> Closed | None:
     if (digits.number(told["userAccountControl"] or "0") or 0) & _DISABLED:
         return Closed(Bound.DISABLED, "userAccountControl has the bit 2, which disables the account")
     if told["nsAccountLock"].lower() == "true":
         return Closed(Bound.DISABLED, "nsAccountLock is true, which disables the account")
+    computed = "msDS-User-Account-Control-Computed"
+    flags = digits.number(told[computed] or "0") or 0
+    if flags & _LOCKED_NOW:
+        return Closed(Bound.LOCKED, f"{computed} has the bit 0x10: the account is locked now")
+    if flags & _EXPIRED:
+        return Closed(Bound.EXPIRED, f"{computed} has the bit 0x800000: the password has expired")
     return None
 
 

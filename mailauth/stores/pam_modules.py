@@ -106,7 +106,7 @@ def returns(line: Line, seen: Seen, *, right: bool) -> Said:
     if line.module in seen.absent:
         says = f"{line.module} ({line.place}) is not installed"
         return Said(frozenset({"module_unknown"}), Why.ABSENT, says, line.place, well=ANYTHING)
-    if seen.anybody and line.name in _OF_THE_USER:
+    if seen.anybody and line.name in OF_THE_USER:
         return Said(ANYTHING)
     judge = _MODULES.get((line.kind, line.name)) or _MODULES.get(("", line.name))
     return judge(line, seen, right) if judge else Said(ANYTHING)
@@ -288,12 +288,13 @@ def _always(codes: frozenset[str]) -> "Judge":
     return lambda _line, _seen, _right: Said(codes)
 
 
-_OF_THE_USER = frozenset(
+OF_THE_USER = frozenset(
     {
         *("pam_succeed_if", "pam_shells", "pam_faillock", "pam_localuser"),
         *("pam_listfile", "pam_access", "pam_time"),
     }
 )
+"""Followed where it is known who asks, from where, and in which groups."""
 Judge = Callable[[Line, Seen, bool], Said]
 _MODULES: Mapping[tuple[str, str], Judge] = {
     ("auth", "pam_unix"): _unix_auth,

@@ -158,6 +158,9 @@ def test_what_other_directories_write_into_a_closed_entry() -> None:
         ("nsAccountLock", "TRUE", "nsAccountLock is true"),
         ("lockoutTime", "133500000000000000", "was locked"),
         ("lockoutTime", "0", ""),
+        ("msDS-User-Account-Control-Computed", "16", "is locked now"),
+        ("msDS-User-Account-Control-Computed", "8388608", "the password has expired"),
+        ("msDS-User-Account-Control-Computed", "0", ""),
     ):
         one = closed({name.lower(): (value.encode(),)}, now)
         assert bool(one) == bool(words)
