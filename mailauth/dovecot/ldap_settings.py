@@ -5,7 +5,7 @@ passdb-ldap.c; 2.4.1 src/auth/db-ldap-settings.c, db-ldap.c, src/lib-ldap/ldap-u
 """
 
 import re
-from dataclasses import field
+from dataclasses import field, replace
 from urllib.parse import unquote
 
 from mailauth import digits, loopback
@@ -56,6 +56,11 @@ class Directory:
         return self.starttls or "ldaps:" in self.uris
 
     @property
+    def connection(self) -> tuple[object, ...]:
+        """What decides whether there is a connection."""
+        return self.uris, self.name, self.password, self.starttls, self.tls, self.environment, self.version
+
+    @property
     def in_the_clear(self) -> str:
         """A server of another machine to which passwords go without verified TLS; "" for none."""
         checked = dict(self.tls).get("tls_require_cert", "hard") in ("hard", "demand")
@@ -98,14 +103,20 @@ def read(config: AuthConfig, passdb: Passdb, dovecot: Installation) -> Directory
     return read_it(config.tree, block, dovecot)
 
 
-def servers_of(config: AuthConfig, userdb: Userdb, dovecot: Installation) -> str:
-    """Those that a userdb of the driver ldap asks.  Raises CannotObserve where that cannot be read."""
+def read_userdb(config: AuthConfig, userdb: Userdb, dovecot: Installation) -> Directory:
+    """Of a userdb of the driver ldap: whom it asks, and for whom; not what becomes of the entry.
+
+    Raises CannotObserve, as ``read`` does.
+    """
     tree = config.tree
     block = tree.all("userdb")[userdb.number - 1]
-    if config.version.dialect == "2.4":
-        return v24.effective(tree, block, "ldap_uris")
-    file = sqlfile.read(block.get("args"), dovecot.path, tree)
-    return file.get("uris") or _of_hosts(file.get("hosts"))
+    if config.version.dialect == "2.3":
+        whole = _of_23(tree, block, dovecot)
+        text = sqlfile.read(whole.place, dovecot.path, tree).get("user_filter", _FILTER_23)
+    else:
+        whole = replace(_of_24(tree, block, dovecot), place=f"userdb {block.name}")
+        text = v24.effective(tree, block, "userdb_ldap_filter")
+    return replace(whole, filter=text, attribute="", bind=False, template="", fields=(), needed=())
 
 
 def _of_hosts(hosts: str) -> str:

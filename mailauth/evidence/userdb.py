@@ -33,7 +33,8 @@ class UserdbStep:
     """What one of several userdbs says of a user; ``has`` is None where that was not seen.
 
     ``place``: the line of the user; ``refused``: why Dovecot does not take it; ``setting`` and ``value``:
-    what follows from the answer; ``decides``: that makes the whole lookup fail.
+    what follows from the answer; ``decides``: that makes the whole lookup fail.  ``told``: what a directory
+    was asked in vain.
     """
 
     userdb: str
@@ -43,6 +44,7 @@ class UserdbStep:
     setting: str
     value: str
     decides: bool = False
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

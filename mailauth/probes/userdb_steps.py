@@ -7,13 +7,16 @@ db-passwd-file.c, of Dovecot 2.3.19.1 and 2.4.1.
 from contextlib import suppress
 from dataclasses import replace
 
+from mailauth.dovecot import ldap_settings
 from mailauth.dovecot.authconfig import FileSource, Userdb
+from mailauth.dovecot.ldap_settings import escape
 from mailauth.dovecot.variables import filled_with
 from mailauth.errors import CannotObserve
 from mailauth.evidence.userdb import Refused, UserdbStep
 from mailauth.probes import accounts, merged
 from mailauth.probes.scene import Scene
-from mailauth.stores import passwd_file
+from mailauth.stores import ask_directory, passwd_file
+from mailauth.stores.directed import Answer, Directed
 
 _SUCCEED = {"return-ok": True, "continue-ok": True, "return-fail": False, "continue-fail": False}
 
@@ -55,13 +58,43 @@ def set_otherwise(scene: Scene) -> tuple[str, ...]:
 
 def _step(scene: Scene, userdb: Userdb, user: str) -> UserdbStep:
     has: bool | None = None
-    place, refused = "", None
+    place, refused, told = "", None, ""
     if isinstance(userdb.source, FileSource):
         with suppress(CannotObserve, OSError):
             has, place, refused = _line(scene, userdb.source, user)
+    if userdb.driver == "ldap":
+        with suppress(CannotObserve):
+            has, place, told = _entry(scene, userdb, user)
     setting = "result_success" if has else "result_failure"
     value = userdb.result_success if has else userdb.result_failure
-    return UserdbStep(userdb.label, has, place, refused, setting, value)
+    return UserdbStep(userdb.label, has, place, refused, setting, value, told=told)
+
+
+def _entry(scene: Scene, userdb: Userdb, user: str) -> tuple[bool | None, str, str]:
+    """Whether its directory has an entry of the user, its place, and what was asked in vain."""
+    set_so = ldap_settings.read_userdb(scene.config, userdb, scene.dovecot)
+    filled = filled_with(merged.variables_of(scene, user), scene.config.version)
+    base, text = filled(set_so.base, escape), filled(set_so.filter, escape)
+    ask_directory.prepare(set_so)
+    identity, _ = accounts.as_dovecot(scene.dovecot, scene.config, "auth")
+    answer = scene.dovecot.inside(
+        lambda: ask_directory.ask(set_so, base, text),
+        Answer,
+        identity=identity,
+        environment=dict(set_so.environment),
+        seconds=ask_directory.PATIENCE,
+    )
+    said = answer.told
+    if said.how is Directed.FOUND:
+        return True, answer.name, ""
+    if said.how not in (Directed.NOBODY, Directed.BASE):
+        return None, "", ""
+    hint = f"; {said.hint}" if said.hint else ""
+    return (
+        False,
+        set_so.place,
+        f"{userdb.label} asks for {said.place}: {said.how.value}{hint} ({set_so.place})",
+    )
 
 
 def _line(scene: Scene, source: FileSource, user: str) -> tuple[bool, str, Refused | None]:

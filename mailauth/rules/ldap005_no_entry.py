@@ -19,7 +19,8 @@ from mailauth.stores.directed import Directed
 
 _ADVICE = {
     Directed.NOBODY: (
-        "Add the entry, or correct filter and base in <settings>; its rules decide what <name> may see."
+        "Add the entry, or correct filter, base and scope in <settings>; or give the entry what the filter"
+        " asks for. The server's rules decide what <name> may see."
     )
 }
 

@@ -84,8 +84,9 @@ _OF_23 = ("auth_bind", "pass_attrs", "pass_filter", "default_pass_scheme", "tls"
 def _of_directory(name: UserName, lookups: LookedUp, answer: PassdbAnswer) -> Problem:
     """Dovecot is to verify, and asks for no password."""
     says = (
-        f"{answer.passdb} has {name.looked_up!r} ({answer.place}), and none of its fields is named password."
+        f"{answer.passdb} has {name.looked_up!r} ({answer.place}), and none of its fields is named password"
     )
+    says += f": {', '.join(answer.fields)}." if answer.fields else "."
     taken = [one for one in answer.fields if one in _OF_23]
     if taken:
         says += f" Its fields {{ }} has {', '.join(taken)}: settings of 2.3, which 2.4 takes for fields."

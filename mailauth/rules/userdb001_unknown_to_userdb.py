@@ -70,9 +70,15 @@ def _told(answer: UserdbAnswer, passdbs: Mapping[str, str]) -> tuple[str, str]:
             f"{answer.renamed}, and none of the userdbs ({', '.join(answer.userdbs)}) has a user of that name"
         )
         return says, _RENAME
+    if asked := [one.told for one in answer.steps if one.told]:
+        return f"{says}. {'; '.join(asked)}", _OF_DIRECTORY
     return says, _ADD
 
 
+_OF_DIRECTORY = (
+    "Correct the userdb's filter or base, so that they find the entry that the passdb finds; or give the"
+    " entry what the filter asks for."
+)
 _TAKEN = (
     "uid and gid (the third and the fourth field) are numbers other than 0, or names that the system has on"
     " which Dovecot runs; or make the user or group there that the line names."

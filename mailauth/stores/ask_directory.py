@@ -81,7 +81,7 @@ def ask(directory: Directory, base: str, text: str) -> Answer:
             f" {directory.version}, which many servers refuse; without that setting it is {_VERSION}."
         )
     place = directory.uris
-    wanted = _wanted(directory)
+    wanted = _wanted(directory) or ("1.1",)  # no attributes: RFC 4511 section 4.5.1.8
     stage = Directed.DOWN
     try:
         with libldap.connected(library, directory.uris, directory.deref, directory.tls, _SECONDS) as link:

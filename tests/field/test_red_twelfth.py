@@ -17,7 +17,7 @@ from mailauth.lab.stores.system import Accounts
 from mailauth.probes.lookup import fill_for, observe_user_name
 from mailauth.probes.scene import Scene
 from mailauth.probes.system_accounts import ask_about_anybody
-from tests.field.test_red_eleventh import ldap
+from tests.field.test_red_eleventh import edit, ldap
 from tests.lab.test_stores import hashed
 from tests.proofs.story import SECRET, Proof, record
 from tests.proofs.test_ldap_bind import judged
@@ -69,14 +69,7 @@ def test_no_userdb_is_asked_that_only_waits(lab: MakeLab, dovecot_version: str, 
     """Where TLS with the directory fails, doveadm user waits for 10 s and more."""
     with ldap(lab, dovecot_version, "ldap-starttls", protocols=("imap",)) as (one, _):
         if userdb == "ldap":
-            file = one.lab.folder / "dovecot-ldap.conf.ext"
-            before, _, rest = one.lab.config.read_text().partition("userdb ")
-            after = rest.partition("\n}\n")[2]
-            one.lab.config.write_text(before + _ASKED_OF_LDAP[one.lab.dialect].format(file) + after)
-            if one.lab.dialect == "2.3":
-                more = "user_filter = (uid=%u)\nuser_attrs = =uid=65534,=gid=65534,=home=/tmp\n"
-                file.write_text(file.read_text() + more)
-            one.lab.restart()
+            _ask_the_directory(one)
         assert one.logins()[0]
         one.finds(set())
         (one.lab.folder / "ldap-ca.crt").write_text("")
@@ -153,3 +146,33 @@ def test_what_of_pam_depends_on_the_user(lab: MakeLab, dovecot_version: str) -> 
             words = "pam_access.so, which depends on the user: mailauth diagnose USER decides it"
             assert words in asked.open
             assert ("pam_exec.so, which mailauth does not follow" in asked.open) == unknown
+
+
+def test_what_a_userdb_asks_of_a_directory(lab: MakeLab, dovecot_version: str) -> None:
+    """Its filter finds nobody, though the passdb's does: it is named; and which fields come is said."""
+    with ldap(lab, dovecot_version, "ldap", protocols=("imap",)) as (one, _):
+        _ask_the_directory(one)
+        one.finds(set())
+        old, new = ("(uid=%u)\nuser", "(mail=%u)\nuser") if one.lab.dialect == "2.3" else (_UID, _MAIL)
+        edit(one.lab, old, new)
+        one.lab.restart()
+        (found,) = one.finds({"USERDB001"})
+        assert "userdb 1 (ldap) asks for (mail=alice) below ou=people,dc=lab: no entry" in found.problem.says
+        assert "Correct the userdb's filter or base" in found.problem.remedy.summary
+        record(one.lab, "the filter of the userdb's directory finds nobody", ("USERDB001",))
+
+
+_UID = "userdb ldap {\n  filter = (uid="
+_MAIL = "userdb ldap {\n  filter = (mail="
+
+
+def _ask_the_directory(one: Proof) -> None:
+    """For the userdb, too: it was static."""
+    file = one.lab.folder / "dovecot-ldap.conf.ext"
+    before, _, rest = one.lab.config.read_text().partition("userdb ")
+    after = rest.partition("\n}\n")[2]
+    one.lab.config.write_text(before + _ASKED_OF_LDAP[one.lab.dialect].format(file) + after)
+    if one.lab.dialect == "2.3":
+        more = "user_filter = (uid=%u)\nuser_attrs = =uid=65534,=gid=65534,=home=/tmp\n"
+        file.write_text(file.read_text() + more)
+    one.lab.restart()
