@@ -338,8 +338,7 @@ def _verify_password(
         passing = [one for one in right if _fits(one)]
         refusing = {one.refusing for one, said in zip(kept, of_refused, strict=True) if said is Verdict.MATCH}
         end = _end(scene, facts, passing, binder, refusing)
-        lets_in = end.lets_in and (bool(passing) or binder.takes)
-        if lets_in:
+        if lets_in := end.lets_in and (bool(passing) or binder.takes):
             _set_aside(facts, sorted(passing, key=lambda one: _number(one) != end.decided_by))
         source = binder.source if not (sound or kept) else "verified here, without a limit"
         return PasswordCheck(source, (*verdicts, *of_refused, *binder.verdicts), lets_in, end, binder.text)

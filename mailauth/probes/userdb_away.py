@@ -37,8 +37,7 @@ def directory(scene: Scene) -> str:
     if seen[0] and (len(told) == len(seen) or seen[0].how in _LONG):
         raise CannotObserve(
             f"the directory of the userdbs ({seen[0].place}) gave no answer just now, as LDAP001 says:"
-            " doveadm user would only wait for it, and was not asked. Once the directory answers, this is"
-            " decided"
+            " a lookup would only wait for it, and was not made. Once the directory answers, this is decided"
         )
     return ""
 
