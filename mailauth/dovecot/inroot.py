@@ -26,6 +26,7 @@ from mailauth import whole
 from mailauth.dovecot import confining, entering, holding
 from mailauth.oserrors import unseen
 from mailauth.records import dataclass
+from mailauth.visible import visible
 
 _OPENAT2 = 437  # on x86-64, aarch64 and all others that got their numbers since Linux 5.1
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
@@ -39,6 +40,7 @@ _UNKNOWN = (errno.ENOSYS, errno.EPERM)  # an old kernel; a sandbox that does not
 _MiB = 1024 * 1024
 # Bytes that are read of a file, one bound for each kind.
 PROGRAM, TABLE, CONFIGURATION, NUMBER = 64 * _MiB, 16 * _MiB, 4 * _MiB, 64
+_LONGEST = 4095  # PATH_MAX without its NUL
 _MOST_NAMES = 1_000_000  # in one folder, and of one pattern
 _MOST_CHARACTERS = 64 * _MiB
 
@@ -101,6 +103,10 @@ def names(pattern: str, locate: Callable[[str], Path], allowance: Allowance | No
     ``allowance``: for several patterns together.  Raises CannotObserve where another root has more names
     than anybody's who is not hostile.
     """
+    if len(pattern) > _LONGEST:  # no file is named so, and each "[" in it is looked for to the end
+        raise unseen(
+            visible(pattern, 80), OSError(errno.ENAMETOOLONG, "File name too long"), "was not listed"
+        )
     if locate("/") == Path("/"):
         return sorted(glob.glob(pattern))  # noqa: PTH207 - the pattern is absolute
     seen, left = [""], allowance or Allowance()

@@ -55,3 +55,9 @@ def test_includes_that_find_nothing_are_counted(tmp_path: Path) -> None:
     (tmp_path / "dovecot.conf").write_text("!include_try /many/nothing*\n" * 20_000)
     with pytest.raises(CannotObserve, match="more than 10000 files or 4 MiB"):
         conffiles.read(Path("/dovecot.conf"), lambda name: inroot.found(str(tmp_path), name))
+
+
+def test_a_pattern_longer_than_a_path() -> None:
+    """Each bracket of it would be looked for to the end, at each name."""
+    with pytest.raises(CannotObserve, match="File name too long"):
+        inroot.names("/" + "[" * 60_000, Path)
