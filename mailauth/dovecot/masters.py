@@ -68,20 +68,27 @@ def listens(pid: int, base_dir: str) -> bool | None:
     """Whether it holds a socket that waits below ``base_dir``; None where we may not see that."""
     try:
         held = set(_descriptors(pid))
-        lines = Path(f"/proc/{pid}/net/unix").read_text("utf-8", "replace").splitlines()[1:]
+        below = tuple(f"{place}/" for place in _places(pid, base_dir))
+        # a line at a time: whoever lives there can have opened a million
+        with Path(f"/proc/{pid}/net/unix").open(encoding="utf-8", errors="replace") as table:
+            waiting = (fields for line in table if len(fields := line.split(maxsplit=7)) == 8)
+            return any(
+                fields[3] == _LISTENS and fields[7].startswith(below) and f"socket:[{fields[6]}]" in held
+                for fields in waiting
+            )
     except PermissionError:
         return None
     except OSError:
         return False
-    places = {base_dir.rstrip("/")}
+
+
+def _places(pid: int, folder: str) -> set[str]:
+    """A folder as it is named, and as it is without links."""
+    places = {folder.rstrip("/")}
     with suppress(OSError):
         root = f"/proc/{pid}/root"
-        places.add(str(inroot.found(root, base_dir)).removeprefix(root))
-    waiting = [
-        fields for line in lines if len(fields := line.split(maxsplit=7)) == 8 and fields[3] == _LISTENS
-    ]
-    below = tuple(f"{place}/" for place in places)
-    return any(name.startswith(below) and f"socket:[{inode}]" in held for *_, inode, name in waiting)
+        places.add(str(inroot.found(root, folder)).removeprefix(root))
+    return places
 
 
 def _descriptors(pid: int) -> Iterator[str]:

@@ -31,6 +31,25 @@ def command(pid: int | str) -> list[bytes]:
         return words.read(_MOST_WORDS).split(b"\0")
 
 
+def variable(pid: int | str, name: str) -> str:
+    """Of its environment as it was started; "" for none.  Bounded as ``command``.  Raises OSError."""
+    with open(f"/proc/{pid}/environ", "rb") as words:  # noqa: PTH123
+        every = words.read(_MOST_WORDS).split(b"\0")
+    wanted = f"{name}=".encode()
+    return next((one.removeprefix(wanted) for one in every if one.startswith(wanted)), b"").decode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def name(pid: int | str) -> str:
+    """Its name, of at most 15 bytes.  Raises OSError when it has ended.
+
+    psutil's reads the whole command line, of any length, to complete one of 15.
+    """
+    with open(f"/proc/{pid}/comm", "rb", buffering=0) as comm:  # noqa: PTH123
+        return comm.read().rstrip(b"\n").decode("utf-8", "replace")
+
+
 def stat(pid: int | str) -> list[bytes]:
     """The fields of /proc/PID/stat from the third on, "state".  Raises OSError when it has ended.
 

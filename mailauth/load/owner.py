@@ -95,10 +95,9 @@ def _tcp_listener(target: ImapTarget) -> int | None:
     """Of the processes that have the socket, the master is the one whose parent has it not."""
     parents: dict[int, int] = {}
     for pid in _holders(target.port):
-        with suppress(psutil.Error):  # login processes come and go
-            process = psutil.Process(pid)
-            if process.name() == "dovecot":  # a child that has just begun, too
-                parents[pid] = process.ppid()
+        with suppress(OSError):  # login processes come and go
+            if processes.name(pid) == "dovecot":  # a child that has just begun, too
+                parents[pid] = processes.parent(pid)
     return next((pid for pid, parent in parents.items() if parent not in parents), None)
 
 
@@ -118,6 +117,6 @@ def _proxy(target: Target) -> str:
     if isinstance(target, AuthTarget):
         return ""
     for pid in sorted(_holders(target.port)):
-        with suppress(psutil.Error):
-            return visible(psutil.Process(pid).name())
+        with suppress(OSError):
+            return visible(processes.name(pid))
     return ""

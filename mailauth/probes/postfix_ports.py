@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from mailauth import digits
-from mailauth.dovecot import entering
+from mailauth.dovecot import entering, processes
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.processes import named
@@ -82,13 +82,13 @@ def instances(scene: Scene) -> Iterator[Instance]:
     with suppress(CannotObserve, psutil.Error):
         here = master_process(scene.dovecot, scene.config).pid
     for pid in named("master"):
-        with suppress(psutil.Error, OSError):
-            process = psutil.Process(pid)
-            argv = process.cmdline()  # none where it is just ending
-            if "postfix" not in "".join(argv[:1]) or not _counts(here, pid):
+        with suppress(OSError):
+            # of one of an ordinary user's it may be as long as that user likes
+            argv = [one.decode("utf-8", "surrogateescape") for one in processes.command(pid)]
+            if "postfix" not in argv[0] or not _counts(here, pid):
                 continue
             folder = argv[argv.index("-c") + 1] if "-c" in argv[:-1] else ""
-            folder = folder or process.environ().get("MAIL_CONFIG", "")
+            folder = folder or processes.variable(pid, "MAIL_CONFIG")
             ours = _same("self", pid, "root")
             beside = folder in ("", _DEFAULT) and _same(here, pid, "root")
             yield Instance(Installation(pid=None if ours else pid), folder, beside)

@@ -86,9 +86,11 @@ def master_process(dovecot: Installation, config: AuthConfig) -> psutil.Process:
     try:
         number = dovecot.pid or int(inroot.content(file, inroot.NUMBER))
         master = psutil.Process(number)
-        if master.name() == "dovecot":
+        if processes.name(number) == "dovecot":
             return _held(master, dovecot, config)
     except PermissionError as why:
+        if number:
+            raise CannotObserve(f"/proc/{number}: {_HIDDEN}.", needs_root=True) from None
         raise unseen(str(file), why) from None
     except psutil.AccessDenied:
         raise CannotObserve(f"/proc/{number}: {_HIDDEN}.", needs_root=True) from None
