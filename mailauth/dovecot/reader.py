@@ -4,7 +4,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from mailauth.dovecot import conf, conffiles, inroot, masters, programs
+from mailauth.dovecot import conf, conffiles, inroot, masters, processes, programs
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.refusal import Refusal
 from mailauth.errors import CannotObserve
@@ -59,7 +59,7 @@ def running_with(dovecot: Installation, tree: conf.Block) -> int:
     base_dir = tree.get("base_dir") or _BASE_DIR
     with suppress(OSError, ValueError):
         number = dovecot.pid or int(inroot.content(dovecot.path(f"{base_dir}/master.pid"), inroot.NUMBER))
-        named = Path(f"/proc/{number}/comm").read_text().strip() == "dovecot"
+        named = processes.name(number) == "dovecot"
         if named and masters.listens(number, base_dir) is not False:
             return number
     return 0

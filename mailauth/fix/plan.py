@@ -248,7 +248,7 @@ def layers(dovecot: Installation) -> Mapping[str, bool]:
     if not dovecot.pid:
         return {}
     try:
-        text = Path(f"/proc/{dovecot.pid}/mountinfo").read_text()
+        text = Path(f"/proc/{dovecot.pid}/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
         return {}
     fields = [line.partition(" - ") for line in text.splitlines()]

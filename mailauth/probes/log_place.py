@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailauth import digits, private
-from mailauth.dovecot import inroot, typed
+from mailauth.dovecot import inroot, processes, typed
 from mailauth.dovecot.doveadm import Installation
 from mailauth.errors import CannotObserve
 from mailauth.evidence import (
@@ -94,7 +94,7 @@ def _log_processes(scene: Scene) -> list[int]:
 
 def _name(pid: str) -> str:
     with suppress(OSError):  # it may end while we look
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return processes.name(pid)
     return ""
 
 
@@ -167,8 +167,8 @@ def observe_container_log(scene: Scene) -> ContainerLog | NotApplicable:
         return NotApplicable(ContainerLog, "Dovecot does not log to its standard error")
     pid = scene.dovecot.pid or "self"
     try:
-        mounts = Path(f"/proc/{pid}/mountinfo").read_text()
-        ours = Path("/proc/self/mountinfo").read_text()
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text("utf-8", "surrogateescape")
+        ours = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError as why:
         raise unseen(f"/proc/{pid}/mountinfo", why) from None
     return container_log(mounts, ours)

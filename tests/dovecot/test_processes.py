@@ -7,11 +7,15 @@ import re
 import resource
 import signal
 import struct
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mailauth.dovecot import processes
+from mailauth.dovecot.doveadm import Installation
+from mailauth.fix.plan import layers
 from tests.cli.running import ROOT
 
 _DUMPABLE, _NAME, _MM, _MM_MAP = 4, 15, 35, 14
@@ -89,3 +93,25 @@ def test_nobody_else_reads_them() -> None:
     whole = re.compile(r"\.(?:cmdline|environ|as_dict|process_iter)\(|psutil\.Process\([^)]*\)\.name\(")
     for file in (ROOT / "mailauth").rglob("*.py"):
         assert not whole.search(file.read_text()), file.relative_to(ROOT)
+
+
+def test_a_place_that_is_no_utf8(tmp_path: Path) -> None:
+    """Root in a container mounts what it likes where it likes; an ordinary user does by FUSE."""
+    if os.geteuid() != 0:
+        pytest.skip("mounts")
+    (odd := tmp_path / os.fsdecode(b"\xff")).mkdir()
+    ready = 'mount -t tmpfs none "$1" && echo && read line'
+    argv = ("unshare", "--mount", "sh", "-c", ready, "sh", odd)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as there:
+        assert there.stdout
+        assert there.stdout.readline() == b"\n"
+        found = layers(Installation(pid=there.pid))
+        there.communicate()
+    assert found[str(odd)] is False
+
+
+def test_what_others_write_is_read_as_it_is() -> None:
+    """A name, a place or a path that is no UTF-8 is no bug of ours."""
+    strict = re.compile(r"/(?:comm|mountinfo|maps|cgroup|cmdline|environ|status)\"\)\.read_text\(\)")
+    for file in (ROOT / "mailauth").rglob("*.py"):
+        assert not strict.search(file.read_text()), file.relative_to(ROOT)
