@@ -99,7 +99,7 @@ def observe_reachable(scene: Scene) -> Reachable | NotApplicable:
     found = addresses(scene.host)
     pid = _master(scene)
     same = pid is None or _same_network(pid)
-    own = frozenset(map(ip_address, _in_network(scene, pid, _interfaces, frozenset[str])))
+    own = frozenset(map(ip_address, _in_network(scene, pid, interfaces, frozenset[str])))
     with futures.ThreadPoolExecutor(len(found) * max(len(ports), 1)) as pool:
         pairs = list(product(found, ports))
         said = dict(zip(pairs, pool.map(lambda pair: _connect(*pair), pairs), strict=True))
@@ -226,7 +226,7 @@ def _same_network(pid: int) -> bool:
         return True  # an ordinary user may not look; then it is taken for ours
 
 
-def _interfaces() -> frozenset[str]:
+def interfaces() -> frozenset[str]:
     """The addresses of every interface."""
     return frozenset(
         one.address.partition("%")[0]

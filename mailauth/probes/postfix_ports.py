@@ -14,13 +14,14 @@ from pathlib import Path
 
 import psutil
 
-from mailauth import digits
+from mailauth import digits, loopback
 from mailauth.dovecot import entering, processes
 from mailauth.dovecot.conf import Block
 from mailauth.dovecot.doveadm import Installation
 from mailauth.dovecot.processes import named
 from mailauth.errors import CannotObserve
 from mailauth.evidence.postfix import PostfixPorts, Smtpd
+from mailauth.probes.network import interfaces
 from mailauth.probes.process import master_process
 from mailauth.probes.scene import Scene
 from mailauth.records import dataclass
@@ -68,9 +69,9 @@ def observe_postfix(scene: Scene) -> PostfixPorts:
     for one in instances(scene):
         with suppress(CannotObserve, OSError):  # not ours to look at, half installed, or gone meanwhile
             for smtpd, other in services(one, scene):
-                if smtpd:
+                if smtpd and is_at_home(smtpd, one):
                     asking.setdefault((smtpd.host, smtpd.port), smtpd)
-                elif one.beside:  # elsewhere it is another Dovecot's matter
+                elif one.beside and not smtpd:  # elsewhere it is another Dovecot's matter
                     notes.append(other)
             sources.append(_source(one))
     return PostfixPorts(", ".join(sources) or "/proc", tuple(asking.values()), tuple(notes))
@@ -113,6 +114,14 @@ def _counts(here: int | str, pid: int) -> bool:
 def _same(one: int | str, other: int | str, what: str) -> bool:
     """Raises OSError where that is not ours to see."""
     return Path(f"/proc/{one}/{what}").samefile(f"/proc/{other}/{what}")
+
+
+def is_at_home(smtpd: Smtpd, one: Instance) -> bool:
+    """Whether a password that is typed may go there: to an address of this machine.
+
+    Who owns a container in Dovecot's network can name any host, and have a certificate for it.
+    """
+    return one.beside or loopback.is_here(smtpd.host) or smtpd.host in interfaces()
 
 
 def _source(one: Instance) -> str:

@@ -51,6 +51,12 @@ def test_the_services_that_ask_this_dovecot(lab: Callable[..., Lab], dovecot_ver
             ("127.0.0.1", 587, False, False),
             ("::1", 465, True, True),
         ]
+        # Who owns a container may have written it: a password would go to any host that is named.
+        (one.postfix.folder / "master.cf").write_text(
+            "192.0.2.9:587 inet n - n - - smtpd\nmail.example.org:465 inet n - n - - smtpd\n"
+        )
+        assert observe_postfix(scene).asking == ()
+        (one.postfix.folder / "master.cf").write_text(MASTER)
         # The machine's own: a socket that is not there is nobody else's.
         own = Instance(Installation(pid=one.postfix.pid), str(one.postfix.folder), beside=True)
         told = [(smtpd.port if smtpd else 0, note) for smtpd, note in services(own, scene)]
