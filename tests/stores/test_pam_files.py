@@ -1,10 +1,12 @@
 """PAM's files of another root, whose owner writes them: no text of theirs keeps us busy."""
 
+import struct
 from pathlib import Path
 
 import pytest
 
 from mailauth.errors import CannotObserve
+from mailauth.probes.system_files import clock_in
 from mailauth.stores import pam_files
 from tests.met import in_time
 
@@ -34,3 +36,14 @@ def test_files_that_include_others_twice(folder: Path) -> None:
 def test_brackets_that_are_not_closed(folder: Path) -> None:
     (folder / "dovecot").write_text("auth [success=1 default=bad] pam_unix.so " + "[ " * 100_000 + "\n")
     assert read(folder) == 1
+
+
+def test_a_zone_of_another_root() -> None:
+    """Its file can have a last line of a megabyte, and a number of changes that it has no room for."""
+    head = struct.pack(">4s1s15x6L", b"TZif", b"2", 0, 0, 0, 0, 1, 4) + bytes(6) + b"UTC\0"
+    right = head + head
+    assert clock_in(right + b"\nUTC0\n") is not None
+    few = struct.pack(">4s1s15x6L", b"TZif", b"2", 0, 0, 0, 1 << 30, 1, 4)
+    with in_time(30):
+        assert clock_in(few + bytes(6) + b"UTC\0") is None
+        assert clock_in(right + b"\n" + b"A" * 1_000_000 + b"\n") is None
