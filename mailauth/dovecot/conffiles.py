@@ -87,7 +87,11 @@ class _Reader:
         self.left[0] -= 1  # one that finds nothing has been looked for, too
         if self.left[0] < 0:
             raise _too_much(pattern)
-        if _is_hidden(self.locate(pattern)):
+        try:
+            hidden = _is_hidden(self.locate(pattern))
+        except OSError:  # links in a circle, or what no file can be named: nothing is there
+            return
+        if hidden:
             self.hidden.append(pattern)
         try:
             every = inroot.names(pattern, self.locate, self.names)

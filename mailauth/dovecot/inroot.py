@@ -51,12 +51,23 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+def checked(name: str) -> str:
+    """The name, where a file can have it.  Raises OSError for a NUL, and for what no encoding has.
+
+    Whoever writes another root's files can name what they like; Python raises ValueError for it, and what the
+    kernel is told through ctypes would end at the NUL.
+    """
+    if "\0" in name or any("\ud800" <= one < "\udc80" for one in name):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), visible(name, 80))
+    return name
+
+
 def found(root: str, name: str) -> Path:
     """A name of that root as a path that has no link in it, as far as there is something of that name.
 
     What may not be looked at stays as it is: opening it says so.  Raises OSError for links in a circle.
     """
-    todo, done, links = name.split("/")[::-1], list[str](), 0
+    todo, done, links = checked(name).split("/")[::-1], list[str](), 0
     while todo:
         part = todo.pop()
         if part in ("", "."):
@@ -107,6 +118,10 @@ def names(pattern: str, locate: Callable[[str], Path], allowance: Allowance | No
         raise unseen(
             visible(pattern, 80), OSError(errno.ENAMETOOLONG, "File name too long"), "was not listed"
         )
+    try:
+        checked(pattern)
+    except OSError as why:
+        raise unseen(visible(pattern, 80), why, "was not listed") from None
     if locate("/") == Path("/"):
         return sorted(glob.glob(pattern))  # noqa: PTH207 - the pattern is absolute
     seen, left = [""], allowance or Allowance()
@@ -148,7 +163,7 @@ def entries(folder: Path) -> list[str]:
 
 def opened(path: Path) -> BinaryIO:
     """A file to read: a pipe would be waited for, and a device has no end.  Raises OSError."""
-    if elsewhere := _ROOT.match(str(path)):
+    if elsewhere := _ROOT.match(checked(str(path))):
         descriptor = _of_process(elsewhere, path, _READ)
     else:
         descriptor = os.open(path, _READ)
@@ -170,7 +185,7 @@ def connect(link: socket.socket, path: Path) -> None:
 
     In another root no link leads to a socket of ours, whoever exchanges it meanwhile.  Raises OSError.
     """
-    if elsewhere := _ROOT.match(str(path)):
+    if elsewhere := _ROOT.match(checked(str(path))):
         place, name = _of_process(elsewhere, path, _ONLY_NAMED), ""
     elif len(os.fsencode(path)) < _MOST_ADDRESS:
         link.connect(str(path))

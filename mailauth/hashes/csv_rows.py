@@ -105,6 +105,8 @@ def read_csv(file: BinaryIO, dialect: Dialect = AS_SEEN) -> Iterator[CsvRow]:
         del first[0]
     elif text.lower().startswith("version:v"):  # Entra's own line
         del first[0]
+    if not first:
+        return
     layout = _layout(first, dialect)
     for number, text in chain(first[1:] if layout.header else first, lines):
         if not (layout.framed and re.fullmatch(r"\+[-+]+\+", text)):

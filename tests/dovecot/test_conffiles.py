@@ -1,5 +1,6 @@
 """Configuration of another root, written by whoever owns it: what it includes keeps nobody busy."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,25 @@ def test_a_pattern_longer_than_a_path() -> None:
     """Each bracket of it would be looked for to the end, at each name."""
     with pytest.raises(CannotObserve, match="File name too long"):
         inroot.names("/" + "[" * 60_000, Path)
+
+
+@pytest.mark.parametrize("name", ["/a\0b", "/\ud800"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    """Python raises ValueError for it, which was a bug of ours; the kernel was told "/a"."""
+    (tmp_path / "a").write_text("")
+    (tmp_path / "dovecot.conf").write_bytes(f"!include_try {name}\nssl = no\n".encode("utf-8", "replace"))
+    with socket.socket(socket.AF_UNIX) as link:
+        for ask in (
+            lambda: inroot.found(str(tmp_path), name),
+            lambda: inroot.opened(Path(name)),
+            lambda: inroot.connect(link, Path(name)),
+        ):
+            with pytest.raises(OSError, match="Invalid argument"):
+                ask()
+    with pytest.raises(CannotObserve, match="Invalid argument"):
+        inroot.names(f"{name}*", Path)
+    (tmp_path / "circle").symlink_to("circle")
+    with (tmp_path / "dovecot.conf").open("a") as file:
+        file.write("!include_try /circle/x\n")
+    tree = conffiles.read(Path("/dovecot.conf"), lambda one: inroot.found(str(tmp_path), one))
+    assert tree.get("ssl") == "no"

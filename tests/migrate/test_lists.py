@@ -143,6 +143,10 @@ def test_a_list_of_the_stored_strings_themselves_makes_no_hash_of_a_hash(
     assert one.lab.store.users() == {"u0": stored}
 
 
+def test_a_first_line_that_is_all() -> None:
+    assert list(read_csv(io.BytesIO(b"sep=;\n"))) == []
+
+
 @pytest.mark.parametrize("bracket", [b"(", b"["])
 def test_a_first_line_of_brackets(bracket: bytes) -> None:
     """None of them is closed, and each was looked for to the line's end: 16,000 took 15 s."""
