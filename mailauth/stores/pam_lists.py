@@ -126,7 +126,7 @@ def access(args: Sequence[str], who: Who, file: File, more: Callable[[str], bool
     if found is None and "accessfile" in given:
         return Ruled(frozenset({"abort"}), f"{name} is not there")
     codes: set[str] = set()
-    split = f"[{re.escape(given.get('fieldsep', ':'))}]+", f"[{re.escape(given.get('listsep', _LIST))}]+"
+    split = _any_of(given.get("fieldsep", ":")), _any_of(given.get("listsep", _LIST))
     groups = "nodefgroup" not in args
     for number, line in enumerate(found.text.splitlines(keepends=True) if found else (), 1):
         fits = _fits(line, who, split, groups=groups) if line[:1] in ("+", "-") else False
@@ -138,6 +138,11 @@ def access(args: Sequence[str], who: Who, file: File, more: Callable[[str], bool
     if name == ACCESS and more(ACCESS_MORE):
         return OPEN
     return Ruled(frozenset({*codes, SUCCESS}))
+
+
+def _any_of(letters: str) -> str:
+    """An expression for what is between two words; without a letter nothing is."""
+    return f"[{re.escape(letters)}]+" if letters else "(?!)"
 
 
 def _fits(line: str, who: Who, split: tuple[str, str], *, groups: bool) -> Maybe:
@@ -154,13 +159,18 @@ def _fits(line: str, who: Who, split: tuple[str, str], *, groups: bool) -> Maybe
 
 def _in_list(words: Sequence[str], fits: Callable[[str], Maybe]) -> Maybe:
     """One of the words before EXCEPT, and none of those behind it."""
-    at = next((at for at, word in enumerate(words) if word.upper() == "EXCEPT"), len(words))
-    found = _any(fits(word) for word in words[:at])
-    rest = words[at + 1 :]
-    if not rest or found is False:
-        return found
-    but = _in_list(rest, fits)
-    return _both(found, None if but is None else not but)
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word.upper() == "EXCEPT":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    if not parts[-1] and len(parts) > 1:
+        del parts[-1]  # behind the last one is nothing
+    found = _any(fits(word) for word in parts.pop())
+    for part in reversed(parts):  # a line can have as many as its writer likes
+        found = _both(_any(fits(word) for word in part), None if found is None else not found)
+    return found
 
 
 def _is_user(word: str, who: Who, *, groups: bool) -> Maybe:

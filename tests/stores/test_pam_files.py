@@ -8,6 +8,8 @@ import pytest
 from mailauth.errors import CannotObserve
 from mailauth.probes.system_files import clock_in
 from mailauth.stores import pam_files
+from mailauth.stores.pam_lists import Listed, Who, access
+from mailauth.stores.shadow import Account
 from tests.met import in_time
 
 
@@ -47,3 +49,16 @@ def test_a_zone_of_another_root() -> None:
     with in_time(30):
         assert clock_in(few + bytes(6) + b"UTC\0") is None
         assert clock_in(right + b"\n" + b"A" * 1_000_000 + b"\n") is None
+
+
+@pytest.mark.parametrize(("excepts", "refused"), [(0, True), (1, False), (5001, False), (5000, True)])
+def test_a_list_with_exceptions_to_exceptions(excepts: int, refused: bool) -> None:
+    """Each was a call within a call, and Python takes a thousand."""
+    account = Account("alice", 1000, 1000, "/home/alice", "/bin/sh", "x", "/etc/passwd")
+    who = Who("alice", account, frozenset(), "192.0.2.1", "dovecot")
+    text = f"-:{'ALL EXCEPT ' * excepts}ALL:ALL\n"
+    with in_time():
+        told = access((), who, lambda _: Listed(text), lambda _: False)
+    assert (told.codes == frozenset({"perm_denied"})) is refused
+    # without a letter that parts them all of a line is one word
+    assert access(("listsep=",), who, lambda _: Listed("-:ALL:ALL\n"), lambda _: False).says
