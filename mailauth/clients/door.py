@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mailauth import loopback
 from mailauth.clients.listening import passed_on, us
+from mailauth.connecting import places
 from mailauth.later import later
 from mailauth.overdue import overdue
 from mailauth.records import dataclass
@@ -119,11 +120,11 @@ def connect(door: Door) -> socket.socket:
     Who answers for a name can give it thousands.
     """
     until, why = time.monotonic() + door.timeout, OSError("the name has no address")
-    places = socket.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)[:_MANY]
-    for at, (family, kind, protocol, _, place) in enumerate(places):
+    found = places(door.host, door.port)[:_MANY]
+    for at, (family, kind, protocol, place) in enumerate(found):
         link = socket.socket(family, kind, protocol)
         try:
-            link.settimeout(max(until - time.monotonic(), _SHORTEST) / (len(places) - at))
+            link.settimeout(max(until - time.monotonic(), _SHORTEST) / (len(found) - at))
             link.connect(place)
             link.settimeout(door.timeout)
         except OSError as failed:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailauth.clients.sasl import TOKENS
+from mailauth.connecting import connect
 from mailauth.dovecot import backends, children, environment
 from mailauth.dovecot.authconfig import Passdb, ServiceName
 from mailauth.dovecot.backends import Asked, Kind
@@ -119,7 +120,7 @@ def _as_server(one: Asked) -> str:
     """By TLS where it is asked so: its certificate is looked at, and nothing is sent."""
     if one.trust and (problem := trusting.unreadable(one.trust)):
         return problem
-    with socket.create_connection((one.place, one.port), _SECONDS) as link:
+    with connect(one.place, one.port, _SECONDS) as link:
         if one.trust:
             try:
                 trusting.context(one.trust).wrap_socket(link, server_hostname=one.place).close()

@@ -3,10 +3,10 @@
 import ctypes
 import os
 import re
-import socket
 from contextlib import suppress
 from dataclasses import replace
 
+from mailauth.connecting import connect
 from mailauth.dovecot import entryfields
 from mailauth.dovecot.ldap_settings import Directory
 from mailauth.errors import CannotObserve
@@ -237,6 +237,6 @@ def _of_nothing(directory: Directory) -> Directed:
     """Why nothing came: nobody is there, or it takes the connection and speaks no LDAP, or no TLS."""
     for address in _servers(directory):
         secured = "ldaps:" in directory.uris
-        with suppress(OSError), socket.create_connection(address, timeout=_TRY_SECONDS):
+        with suppress(OSError), connect(*address, _TRY_SECONDS):
             return Directed.TLS if secured else Directed.DROPS
     return Directed.DOWN

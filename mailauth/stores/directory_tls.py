@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from mailauth.connecting import connect
 from mailauth.dovecot.ldap_settings import Directory
 from mailauth.later import later
 from mailauth.records import dataclass
@@ -102,7 +103,7 @@ def _context(pem: str | None, *, name: bool = False, time: bool = False) -> "ssl
 
 @contextmanager
 def _shaken(server: TlsServer, context: "ssl.SSLContext") -> "Iterator[ssl.SSLSocket]":
-    with socket.create_connection((server.host, server.port), timeout=_SECONDS) as plain:
+    with connect(server.host, server.port, _SECONDS) as plain:
         if server.starttls:
             plain.sendall(_STARTTLS)
             if _TAKEN not in plain.recv(4096):
@@ -128,7 +129,7 @@ def _speaks_ldap(server: TlsServer) -> bool:
     """Whether it answers an LDAP message in the clear."""
     with (
         suppress(OSError),
-        socket.create_connection((server.host, server.port), timeout=_SECONDS) as plain,
+        connect(server.host, server.port, _SECONDS) as plain,
     ):
         plain.sendall(_STARTTLS)
         return plain.recv(16)[:1] == _MESSAGE

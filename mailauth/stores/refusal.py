@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable
 
+from mailauth.connecting import connect
 from mailauth.errors import CannotObserve
 from mailauth.stores.store import Failing
 
@@ -94,7 +95,7 @@ def reach(host: str, port: int, path: str) -> OSError | None:
                 link.settimeout(REACH_TIMEOUT)
                 link.connect(path)
         else:
-            socket.create_connection((host, port), timeout=REACH_TIMEOUT).close()
+            connect(host, port, REACH_TIMEOUT).close()
     except OSError as why:
         return why
     return None

@@ -11,6 +11,7 @@ import pytest
 from mailauth.clients.door import Answer, Door, Step, unchecked
 from mailauth.clients.sasl import PLAIN
 from mailauth.clients.talk import converse
+from mailauth.connecting import connect
 from mailauth.evidence.network import Listener
 from mailauth.probes.tls import _handshake
 
@@ -102,12 +103,22 @@ def test_a_name_with_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         waiting[0].close()
 
 
+@pytest.mark.parametrize("host", ["mail..example.org", "a" * 64])
+def test_a_name_that_is_none(host: str) -> None:
+    """Python has no OSError for it."""
+    told = converse(Door("imap", host, 143, "plain", TIMEOUT, TIMEOUT), PLAIN, "alice", b"secret")
+    assert (told.answer, told.step) == (Answer.UNREACHABLE, Step.NAME)
+    with pytest.raises(socket.gaierror):
+        connect(host, 389, TIMEOUT)
+
+
 @pytest.mark.parametrize("tls", [True, False])
 def test_a_handshake_that_never_ends(monkeypatch: pytest.MonkeyPatch, tls: bool) -> None:
     """Requests to begin anew are read without an end, and bytes make no line: no certificate comes."""
     monkeypatch.setattr("mailauth.probes.tls._ALL", 0.5)
 
     def speak(link: socket.socket) -> None:
+        link.settimeout(1)  # whoever is cut off need not reset the connection
         if tls:
             link.recv(1000)
         while True:
