@@ -5,19 +5,21 @@ cPanel's address importer, Plesk's mail_auth_view, hMailServer's hm_accounts, MD
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import chain, islice
 from typing import BinaryIO
 
 from mailauth import digits
 from mailauth.errors import UsageError
 from mailauth.hashes import csv_lines
+from mailauth.hashes.csv_names import english, plain
 from mailauth.hashes.hash import Password
 from mailauth.records import dataclass
 
 _DELIMITERS = ",;\t|"
-_LONGEST_NAME = 200  # characters of a column's name
+_NAMED_ONLY = {":": "a colon", " ": "a blank"}  # a password may have them: somebody has to say it
 _LOOKED_AT = 5  # lines that are tried before a list is refused whole
 
 _USERS = (  # the first of them that is there
@@ -37,7 +39,14 @@ _USERS = (  # the first of them that is there
 )
 _LOGIN = frozenset({"username", "login"})  # beside an address it may be the name that logs in, or may not
 _DOMAINS = ("domain", "domainname")
-_PASSWORDS = ("password", "initialpassword", "userpassword", "accountpassword", "newpassword")
+_PASSWORDS = (
+    "password",
+    "initialpassword",
+    "passwordprofile",
+    "userpassword",
+    "accountpassword",
+    "newpassword",
+)
 _KINDS = ("passwordhashfunction", "accountpwencryption", "hashfunction")
 _PLAIN = frozenset({"", "0", "none", "plain", "plaintext"})  # of a column that names a hash
 
@@ -46,16 +55,23 @@ _PLAIN = frozenset({"", "0", "none", "plain", "plaintext"})  # of a column that 
 class Dialect:
     """What somebody says of a list; "" for what is to be seen in its first line.
 
-    ``user``, ``password``: the name of a column, or its number, from 1.
+    ``user``, ``password``: the name of a column, or its number, from 1.  ``options``: the command has options
+    that say these.
     """
 
     delimiter: str = ""
     quote: str = '"'  # "" for none
     user: str = ""
     password: str = ""
+    options: bool = True
+
+    def wants(self, options: str) -> str:
+        """What somebody can do who reads that a list's columns are not plain."""
+        return options if self.options else _PLAIN_LIST
 
 
-AS_SEEN = Dialect()
+_PLAIN_LIST = "this command wants lines such as user,password, or a first line that names these two"
+AS_SEEN = Dialect(options=False)
 UNSEEN_NAME = "the name has characters that are not shown (or are not UTF-8), which a CSV here cannot hold"
 
 
@@ -101,7 +117,7 @@ def read_csv(file: BinaryIO, dialect: Dialect = AS_SEEN) -> Iterator[CsvRow]:
         return
     number, text = first[0]
     if found := re.fullmatch(r"sep=(.)", text):  # Excel's own line
-        dialect = Dialect(found[1], dialect.quote, dialect.user, dialect.password)
+        dialect = replace(dialect, delimiter=found[1])
         del first[0]
     elif text.lower().startswith("version:v"):  # Entra's own line
         del first[0]
@@ -144,8 +160,12 @@ class _Named:
     """The columns that a first line names, in one reading of it."""
 
     delimiter: str
-    names: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     framed: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return [english(name) for name in self.written]
 
     def at(self, known: Iterable[str]) -> int | None:
         return next((self.names.index(name) for name in known if name in self.names), None)
@@ -161,7 +181,7 @@ def _layout(lines: list[tuple[int, str]], dialect: Dialect) -> _Layout:
         if user is None or password is None:
             continue
         if not dialect.user:
-            _must_be_one(one, user)
+            _must_be_one(one, user, dialect)
         split = one.names[user] in ("mailbox", "email") or one.names[user] in _LOGIN
         return _Layout(
             one.delimiter,
@@ -180,28 +200,23 @@ def _readings(text: str, dialect: Dialect) -> Iterator[_Named]:
     for delimiter in (dialect.delimiter,) if dialect.delimiter else _DELIMITERS:
         framed = delimiter == "|" and text.startswith("|")
         fields = _fields(text, delimiter, dialect.quote, framed=framed)
-        yield _Named(delimiter, [_plain(one) for one in fields], framed)
-
-
-def _plain(name: str) -> str:
-    """A column's name without what the programs add: "Password [Required]", "User name *"; "" for none."""
-    if len(name) > _LONGEST_NAME:  # each bracket in it would be looked for to the end
-        return ""
-    bare = re.sub(r"\[[^]]*\]|\(.*?\)|\brequired\b", "", name, flags=re.IGNORECASE)
-    return re.sub(r"[^a-z0-9]", "", bare.lower())
+        yield _Named(delimiter, [plain(one) for one in fields], framed)
 
 
 def _chosen(one: _Named, said: str, known: tuple[str, ...]) -> int | None:
-    return one.at((_plain(said),)) if said else one.at(known)
+    """By the name that somebody says, which is taken as it stands there, or by one that is known."""
+    name = plain(said)
+    return (one.written.index(name) if name in one.written else None) if said else one.at(known)
 
 
-def _must_be_one(one: _Named, user: int) -> None:
+def _must_be_one(one: _Named, user: int, dialect: Dialect) -> None:
     """An address beside a name to log in with: which of them the store has is not to be guessed."""
     logins = [at for at, name in enumerate(one.names) if name in _LOGIN]
     if one.names[user] not in _LOGIN and logins:
         raise UsageError(
-            f"two columns of the list may be the user, {user + 1} and {logins[0] + 1}: name one with"
-            " --user-column, and the password's with --password-column."
+            f"two columns of the list may be the user, {user + 1} and {logins[0] + 1}: "
+            + dialect.wants("name one with --user-column, and the password's with --password-column")
+            + "."
         )
 
 
@@ -224,12 +239,24 @@ def _without_names(lines: list[tuple[int, str]], dialect: Dialect) -> _Layout:
                 return _Layout(delimiter, found[0], numbers[0] - 1, numbers[1] - 1, header=header)
         raise UsageError("the first line of the list has no such columns: look at --delimiter.")
     best = max(tried, key=lambda one: sum(map(_is_pair, split[one])))
+    if not dialect.delimiter:
+        _must_not_be(lines, sum(map(_is_pair, split[best])), dialect)
     if 2 not in counts[best] and (most := max(map(max, counts.values()), default=0)) > 2:
         raise UsageError(
             f"the list has {most} columns, and its first line names no user and password that mailauth knows:"
-            " say which with --user-column and --password-column (names, or numbers from 1)."
+            " "
+            + dialect.wants("say which with --user-column and --password-column (names, or numbers from 1)")
+            + "."
         )
     return _Layout(best, 2)
+
+
+def _must_not_be(lines: list[tuple[int, str]], pairs: int, dialect: Dialect) -> None:
+    """Columns that a sign parts which stands in passwords, too.  ``pairs``: lines that another one parts."""
+    for delimiter, name in _NAMED_ONLY.items():
+        if sum(_is_pair(_fields(text, delimiter, dialect.quote, framed=False)) for _, text in lines) > pairs:
+            said = dialect.wants(f"if so, add --delimiter {shlex.quote(delimiter)}")
+            raise UsageError(f"the list seems to have {name} between user and password: {said}.")
 
 
 def _is_pair(fields: list[str]) -> bool:
@@ -238,4 +265,4 @@ def _is_pair(fields: list[str]) -> bool:
 
 
 def _is_header(text: str, delimiter: str, dialect: Dialect, password: int) -> bool:
-    return _plain(_fields(text, delimiter, dialect.quote, framed=False)[password]) in _PASSWORDS
+    return english(plain(_fields(text, delimiter, dialect.quote, framed=False)[password])) in _PASSWORDS

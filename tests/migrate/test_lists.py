@@ -82,12 +82,46 @@ def test_columns_delimiter_and_quote_can_be_said(text: str, dialect: Dialect, pa
     ("text", "says"),
     [
         ("EmailAddress,UserName,Password\na,b,c\n", "may be the user"),
+        ("E-Mail-Adresse;Benutzername;Kennwort\na;b;c\n", "may be the user"),
         ("a,b,c\nd,e,f\n", "3 columns"),
+        ("ann:x\nbob:y,z\ncarl:q\n", "a colon between user and password: if so, add --delimiter :"),
+        ("user:password\n", "a colon"),
+        ("ann x\n", "a blank between user and password: if so, add --delimiter ' '"),
     ],
 )
 def test_what_column_is_the_user_is_not_guessed(text: str, says: str) -> None:
+    """Only a command that has these options names them."""
     with pytest.raises(UsageError, match=says):
+        list(read_csv(io.BytesIO(text.encode()), Dialect()))
+    with pytest.raises(UsageError, match="lines such as user,password"):
         list(read_csv(io.BytesIO(text.encode())))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Benutzer;Passwort",
+        "Benutzername [userPrincipalName] Erforderlich;Anfängliches Kennwort [passwordProfile] Erforderlich",
+        "E-Mail-Adresse;Kennwort",
+        "Adresse e-mail\tMot de passe",
+        "Usuario,Contraseña",
+        "usuario,contrasena",
+        "Indirizzo e-mail,Password",
+        "Usuário|Senha",
+        "Użytkownik;Hasło",
+        "Пользователь;Пароль",
+    ],
+)
+def test_a_first_line_in_another_language_is_nobodys(names: str) -> None:
+    mark = next(one for one in ";\t|," if one in names)
+    rows = list(read_csv(io.BytesIO(f"{names}\nann{mark}x:y\n".encode())))
+    assert [(row.user, row.password and row.password.raw) for row in rows] == [("ann", b"x:y")]
+
+
+def test_two_columns_of_one_meaning_are_told_apart_by_their_name() -> None:
+    text = "Benutzer,User,Password\na,b,c\n"
+    said = Dialect(user="user", password="Password")
+    assert [row.user for row in read_csv(io.BytesIO(text.encode()), said)] == ["b"]
 
 
 def test_a_list_that_is_no_utf_8_names_what_it_is(migrated: Make, tmp_path: Path) -> None:
