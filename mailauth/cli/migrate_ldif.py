@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailauth.cli.migrate_options import json_option, ldif_rule_options
+from mailauth.cli.migrate_options import json_option, ldif_rule_options, users_out_option
 from mailauth.cli.shared.command import Command
 
 
@@ -43,6 +43,7 @@ from mailauth.cli.shared.command import Command
     metavar="FILE",
     help="Write modifications that undo them to this file, mode 0600.",
 )
+@users_out_option
 @json_option
 def ldif() -> None:
     """Turn a directory's LDIF into changes for ldapmodify.

@@ -17,8 +17,10 @@ from mailauth.cli.shared.given import words
 from mailauth.dovecot.version import Version
 from mailauth.errors import UsageError
 from mailauth.hashes.damaged import Reader
+from mailauth.migrate.apply import tell_decision
 from mailauth.migrate.counts import Counts
 from mailauth.migrate.decide import Wishes, decide
+from mailauth.migrate.users_out import opened as listed
 from mailauth.probes.survey import NEWEST
 from mailauth.render.json import to_json
 from mailauth.render.migrate import counted_text
@@ -32,6 +34,7 @@ def ldif(
     judge: str | None,
     out: Path | None,
     undo_out: Path | None,
+    users_out: Path | None,
     as_json: bool,
     **named: Any,
 ) -> None:
@@ -39,12 +42,20 @@ def ldif(
     rules, goal, origin = rules_of(named | {"rehash": None})
     reader = Reader(version.numbers, default_scheme.upper(), version.dialect == "2.3")
     wishes, counts = Wishes(rules, goal, reader, origin), Counts()
-    with opened_file(entries) as source, _named(entries), _made(out) as there, _made(undo_out) as back:
+    with (
+        opened_file(entries) as source,
+        _named(entries),
+        _made(out) as there,
+        _made(undo_out) as back,
+        listed(users_out) as each,
+    ):
         for entry in ldifs.read(source, attribute):
             new = list(entry.values)
             for at, old in enumerate(entry.values):
                 decision = decide(old, wishes)
                 counts.add(decision, entry.user)
+                if each:
+                    tell_decision(each, entry.user, decision)
                 if decision.new is not None and decision.new not in new:
                     new[at] = decision.new
             if new == list(entry.values):
@@ -73,7 +84,7 @@ def _named(entries: str) -> Iterator[None]:
 def _then(entries: str, out: Path | None, undo_out: Path | None) -> list[str]:
     """What to run next."""
     if out is None:
-        own = ("mailauth", "migrate", "ldif", entries, *words("as_json"))
+        own = ("mailauth", "migrate", "ldif", entries, *words("as_json", "users_out"))
         made = shlex.join([*own, "--out", "changes.ldif", "--undo-out", "undo.ldif"])
         return [f"then: {made}"] if entries != "-" else []
     ask = ("ldapmodify", "-H", "ldap://SERVER", "-D", "ADMIN", "-W", "-c", "-f")

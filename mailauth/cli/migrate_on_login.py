@@ -10,6 +10,7 @@ from mailauth.cli.migrate_options import (
     json_option,
     loss_option,
     scheme_options,
+    users_out_option,
 )
 from mailauth.cli.shared.command import Command
 from mailauth.cli.shared.options import config_option, pid_option
@@ -128,10 +129,16 @@ def unit() -> None:
     is_flag=True,
     help="Also read all rows, and count who is left by scheme; slow in a large store.",
 )
+@users_out_option
 @picture_option("the progress day by day")
 def status() -> None:
     """Show the progress, and when on-login may be disabled.
 
     Counts what happened after each report.  Without --rows it reads counters only, which is quick however
-    large the store is; with --rows it also counts the users who have not logged in yet.
+    large the store is; with --rows it also counts the users who have not logged in yet.  --users-out lists
+    every user, and whether the row has the new scheme; it needs --rows.
+
+    \b
+    Exit status:  0 shown     1 --users-out could not list all passdbs
+                  2 wrong usage     3 no store can be read
     """

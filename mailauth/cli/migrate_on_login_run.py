@@ -24,7 +24,7 @@ from mailauth.hashes.making import length_of, must_fit, options_of
 from mailauth.listening.repeats import Repeats
 from mailauth.listening.sockets import listening
 from mailauth.migrate import enable as switching
-from mailauth.migrate import onlogin, sealed_password
+from mailauth.migrate import onlogin, sealed_password, users_left
 from mailauth.migrate.crew import workers
 from mailauth.migrate.enable import Switch
 from mailauth.migrate.limits import Seen
@@ -34,6 +34,7 @@ from mailauth.migrate.service import RehashService, order_for
 from mailauth.migrate.serving import must_serve
 from mailauth.migrate.tally import OutcomeCounts
 from mailauth.migrate.units import service_unit, socket_unit
+from mailauth.migrate.users_out import opened
 from mailauth.migrate.writable import must_be_writable
 from mailauth.migrate.write import write
 from mailauth.render.json import to_json
@@ -143,7 +144,9 @@ def unit(holds: bool, name: str) -> None:
     click.echo(socket_unit(settings, name) if holds else service_unit(settings, program, name), nl=False)
 
 
-def status(name: str, as_json: bool, rows: bool, picture: Path | None) -> None:
+def status(name: str, as_json: bool, rows: bool, users_out: Path | None, picture: Path | None) -> None:
+    if users_out and not rows:
+        raise UsageError("--users-out lists rows: add --rows.")
     settings, own = _settings(name), folder(name)
     if why := unfit(settings):
         click.echo(f"The service does not run so: {why}.", err=True)
@@ -153,7 +156,13 @@ def status(name: str, as_json: bool, rows: bool, picture: Path | None) -> None:
         _keep(own / _COUNTED, to_keep(found))
     if picture:
         draw(found, picture)
+    problems: list[str] = []
+    with opened(users_out) as each:
+        problems += users_left.told(settings, each) if each else []
     click.echo(to_json(found) if as_json else progress_text(found), nl=as_json)
+    for why in problems:
+        click.echo(f"mailauth: not listed: {why}", err=True)
+    sys.exit(1 if problems else 0)
 
 
 def folder(name: str = "") -> Path:

@@ -146,7 +146,7 @@ def plan(
             if decision.action and not utf8(row.key):
                 not_utf8, left = not_utf8 + 1, _NOT_UTF8
             if each:
-                _told(each, row.user, decision, left)
+                tell_decision(each, row.user, decision, left)
             if stopped := not counts.rows % _LOOK and time.monotonic() > until:
                 break
         tell(counts.rows, 0)
@@ -171,7 +171,7 @@ def plan(
     )
 
 
-def _told(each: Each, user: str, decision: Decision, left: str) -> None:
+def tell_decision(each: Each, user: str, decision: Decision, left: str = "") -> None:
     """``left``: why the row stays as it is though a rule would change it."""
     if decision.action:
         what, why = decision.what, left

@@ -107,7 +107,7 @@ class _Planning:
     shut_out: int = 0  # that match no password there
 
     def page(self, rows: Sequence[Listed]) -> None:
-        users = [user for one in rows if (user := _named(one, self.domain)) is not None]
+        users = _names(rows, self.domain)
         there, twice = self.aside.alike(users), self.aside.twice(users)
         for one in rows:
             user = _named(one, self.domain)
@@ -115,6 +115,8 @@ class _Planning:
                 self._is(one.user.decode("utf-8", "replace"), "left", NOT_UTF8)
             elif not user:
                 self._is(user, "left", NO_NAME)
+            elif one.no_login:
+                self._is(user, "left", one.no_login)
             elif one.fields and not self.accept_fields:
                 self._is(user, "left", f"it has {', '.join(one.fields)}, which would be lost")
             elif not one.stored:
@@ -240,7 +242,7 @@ def plan(
     source = aside.pile(Listed)
     for some in _by(iter(found), lambda: _PAGE):
         rows_of = [one for one in some if not one.never]
-        aside.ours(user for one in rows_of if (user := _named(one, domain)) is not None)
+        aside.ours(_names(rows_of, domain))
         for one in rows_of:
             source.add(one)
         tell(looked := looked + len(some), 0)
@@ -265,6 +267,11 @@ def _by(rows: Iterator[_T], size: Callable[[], int]) -> Iterator[list[_T]]:
 
 def _of_a_name(found: Hash | Flaw) -> bool:
     return isinstance(found, Hash) and found.scheme.of_user
+
+
+def _names(rows: Sequence[Listed], domain: str) -> list[str]:
+    """Of those by whom somebody may log in."""
+    return [user for one in rows if not one.no_login and (user := _named(one, domain)) is not None]
 
 
 def _named(one: Listed, domain: str) -> str | None:

@@ -9,6 +9,8 @@ from itertools import pairwise
 from mailauth.stores.query import DOMAIN_VARIABLE, VARIABLE
 
 _DOMAIN = re.compile(DOMAIN_VARIABLE)
+_WHOLE = re.compile(r"%L?u|%\{user(\s*\|\s*lower)?\}|")  # of username_format: a name as it is typed
+_LOCAL = re.compile(r"%L?n|%\{username\}|%\{user\s*\|\s*username(\s*\|\s*lower)?\}")  # without its domain
 
 
 def domain_of(template: str, path: str) -> str:
@@ -31,3 +33,22 @@ def domain_of(template: str, path: str) -> str:
 def full_name(user: str, domain: str) -> str:
     """``domain``: the file's, or "" for none."""
     return f"{user}@{domain}" if user and domain and "@" not in user else user
+
+
+def no_login(name: str, domain: str, username_format: str) -> str:
+    """Why nobody logs in by this line, in words; "" where somebody may.
+
+    The file is that of the domain of whoever logs in, and the line that of ``username_format``.
+    """
+    if not domain:
+        return ""
+    own = name.partition("@")[2]
+    if _LOCAL.fullmatch(username_format) and "@" in name:
+        return f"nobody logs in by it: {username_format} (username_format) takes the domain from a name"
+    if _WHOLE.fullmatch(username_format) and not own:
+        return (
+            "nobody logs in by it: it has no domain, and Dovecot looks for a name with one (username_format)"
+        )
+    if _WHOLE.fullmatch(username_format) and own.lower() != domain.lower():
+        return "nobody logs in by it: its domain is not that of its file"
+    return ""

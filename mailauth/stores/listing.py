@@ -17,7 +17,7 @@ from mailauth.records import dataclass
 from mailauth.stores import conditions, directory_listing, directory_table, passwd_file, query, sql, streaming
 from mailauth.stores.database import Value
 from mailauth.stores.directory_table import DirectorySource
-from mailauth.stores.file_domains import domain_of, full_name
+from mailauth.stores.file_domains import domain_of, full_name, no_login
 from mailauth.stores.once import Once
 from mailauth.stores.rows import Listed
 from mailauth.stores.string_counts import files_of
@@ -36,7 +36,8 @@ def listed(source: Source | DirectorySource) -> Iterator[Listed]:
     elif isinstance(source, FileSource):
         several = query.VARIABLE.search(source.path)
         for path in files_of(source.path) if several else [str(source.path)]:
-            yield from _of_file(Path(path), domain_of(source.path, path) if several else "")
+            domain = domain_of(source.path, path) if several else ""
+            yield from _of_file(Path(path), domain, source.username_format)
 
 
 class Read(Protocol):
@@ -95,7 +96,7 @@ def _bytes(value: Value) -> bytes | None:
     return str(value).encode() if isinstance(value, int) else value
 
 
-def _of_file(path: Path, domain: str) -> Iterator[Listed]:
+def _of_file(path: Path, domain: str, username_format: str) -> Iterator[Listed]:
     """``domain``: of all users of this file; "" where that is not known."""
     seen = Once()
     try:
@@ -106,9 +107,10 @@ def _of_file(path: Path, domain: str) -> Iterator[Listed]:
                     continue
                 never = "a line that is too long" if size > len(line) else ""
                 never = never if seen.first(name) else "a later line of the same name"
-                whole = full_name(name.decode("utf-8", "surrogateescape"), domain)
-                name = whole.encode("utf-8", "surrogateescape")
-                yield Listed(name, passwd_file.stored_of(line), _fields(line), never)
+                text = name.decode("utf-8", "surrogateescape")
+                whole = full_name(text, domain).encode("utf-8", "surrogateescape")
+                why = no_login(text, domain, username_format)
+                yield Listed(whole, passwd_file.stored_of(line), _fields(line), never, why)
     except OSError as why:
         raise unseen(str(path), why, "the passwd-file cannot be read") from None
 

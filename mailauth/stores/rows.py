@@ -80,13 +80,14 @@ class Survey:
 class Listed:
     """One user.  ``stored`` is a secret.  ``fields``: what else the store says of a login (nologin ...).
 
-    ``never``: Dovecot never looks at it, and why.
+    ``never``: Dovecot never looks at it, and why.  ``no_login``: why no name that somebody types leads to it.
     """
 
     user: bytes
     stored: bytes | None
     fields: tuple[str, ...] = ()
     never: str = ""
+    no_login: str = ""
 
     def __repr__(self) -> str:
         return "Listed(...)"

@@ -126,7 +126,7 @@ ROWS: dict[str, Row] = {
     ),
     "migrate keygen": Row(),
     "migrate ldif": Row(
-        f"{_RULES_OF_STRINGS} --attribute --default-scheme --dovecot --out --undo-out --json",
+        f"{_RULES_OF_STRINGS} --attribute --default-scheme --dovecot --out --undo-out --users-out --json",
         {"x --prefix": "--profile"},
     ),
     "migrate move": Row(
@@ -149,7 +149,7 @@ ROWS: dict[str, Row] = {
         },
     ),
     "migrate on-login serve": Row("--pid --container --workers --name"),
-    "migrate on-login status": Row("--name --json --rows --picture"),
+    "migrate on-login status": Row("--name --json --rows --picture", {"": "--users-out"}),
     "migrate on-login unit": Row("--socket --name"),
     "migrate status": Row("--json"),
     "migrate undo": Row(f"{_STORE} {_BIND} --store --key --rate --users-out --apply --json"),

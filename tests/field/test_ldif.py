@@ -41,7 +41,12 @@ def test_modifications_are_made_only_where_the_old_value_still_is(
         assert counted.returncode == 1, counted.stderr
         assert f"relabel  {COUNT:>9}" in counted.stdout
         files = ("--out", str(tmp_path / "out.ldif"), "--undo-out", str(tmp_path / "undo.ldif"))
-        assert mailauth(*words, *files).returncode == 1
+        listed_in = tmp_path / "listed.json"
+        done = mailauth(*words, *files, "--users-out", str(listed_in))
+        assert (done.returncode, "--users-out" in done.stdout) == (1, False)
+        assert {row["user"]: row["what"] for row in json.loads(listed_in.read_text())} == dict.fromkeys(
+            users, "relabel"
+        )
         assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("out.ldif", "undo.ldif")} == {0o600}
         changed = (
             f"dn: uid=u3,{SUFFIX}\nchangetype: modify\nreplace: userPassword\nuserPassword: {{PLAIN}}new\n"

@@ -77,6 +77,37 @@ def test_users_of_a_file_for_each_domain_keep_their_domain(tmp_path: Path, versi
         assert [lab.login(user, word).ok for user, word in WORDS.items()] == [False] * 3
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_lines_by_which_nobody_logs_in_are_left(tmp_path: Path, keeps: bool) -> None:
+    """``keeps``: Dovecot looks for the name with its domain in the file of that domain."""
+    main = _2_3 if not keeps else _2_3.replace("username_format=%n ", "")
+    stored = generate("SSHA512", Password(b"one for all"))
+    names = {"a.example": ("bob", "ann@a.example", "eve@b.example"), "b.example": ("dan",)}
+    files = {"dovecot.conf": main, "sql.ext": _SQL}
+    for domain, some in names.items():
+        files[f"domains/{domain}/passwd"] = "".join(f"{name}:{stored}\n" for name in some)
+    users = (
+        "bob",
+        "dan",
+        "bob@a.example",
+        "ann@a.example",
+        "eve@b.example",
+        "eve@a.example",
+        "dan@b.example",
+    )
+    with Rig("2.3.19.1", "sqlite", files, [_TABLE]) as lab:
+        subprocess.run(["chmod", "-R", "a+rX", str(lab.folder / "domains")], check=True)
+        one = Store(lab, tmp_path / "state")
+        able = {user for user in users if lab.login(user, b"one for all").ok}
+        assert able == ({"ann@a.example"} if keeps else {"bob@a.example", "dan@b.example"})
+        words = ("move", "--passdb", "1", "--to-passdb", "2", "--apply", "--json")
+        done = json.loads(one.at(*words, status=1))
+        assert (done["report"]["written"], done["report"]["failed"]) == (len(able), 4 - len(able))
+        assert all(why.startswith("nobody logs in by it") for why in done["report"]["reasons"])
+        with closing(sqlite3.connect(lab.store.place.path)) as link:
+            assert {name for (name,) in link.execute("SELECT name FROM mailbox")} == able
+
+
 @pytest.mark.parametrize(
     ("template", "path", "domain"),
     [

@@ -14,6 +14,7 @@ import pytest
 
 from mailauth.lab import Lab, MariaDB, Postgres
 from mailauth.lab.databases import Server
+from mailauth.migrate import users_left
 from mailauth.migrate.rehash import Rehashed
 from mailauth.migrate.tally import OutcomeCounts
 from tests.cli.running import mailauth
@@ -170,6 +171,13 @@ def test_every_report_is_counted_and_the_status_reads_no_row(on_login: Make, dov
     found.wait(Rehashed.NO_LOGIN, 3)
     told = json.loads(found.mailauth("status", "--json").stdout)
     assert (told["users"], told["reached"], told["left"]) == (8, 6, [])
+    listed = found.state / "listed.json"
+    found.mailauth("status", "--rows", "--users-out", str(listed))
+    text = listed.read_text()
+    assert {row["user"]: row["what"] for row in json.loads(text)} == {
+        f"u{n}": users_left.THERE if n < 6 else users_left.WAITS for n in range(8)
+    }
+    assert not any(stored[-12:] in text for stored in old_users(8).values() if stored)
     assert sum(told["totals"].values()) == 12, "each login was reported, and each report counted"
     assert "6 of 8 users have ARGON2ID" in found.mailauth("status").stdout
 
