@@ -44,6 +44,15 @@ def of_table(rows: Rows, names: Names) -> Iterator[Obstacle]:
         " WHERE INSTR(view_definition, CONCAT('`', %s, '`')) AND table_schema = COALESCE(%s, DATABASE())",
         here,
     )
+    beside = obstacles.asked(
+        rows,
+        f"SELECT column_name FROM information_schema.columns WHERE {_HERE}"  # noqa: S608 - ours
+        " AND (data_type LIKE '%%char' OR data_type LIKE '%%text' OR data_type LIKE '%%blob'"
+        " OR data_type LIKE '%%binary')"
+        " ORDER BY ordinal_position",
+        here,
+    )
+    yield from obstacles.beside(beside, column)
     yield from _of_server(rows, names)
 
 

@@ -4,6 +4,7 @@ What a database says is asked in its ``*_table.py``.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,11 @@ MADE_OF_IT = (
     " its old string"
 )
 GENERATED = "the column is generated ({}): name the column that it is made of, with --url and --rows-query"
+BESIDE = (
+    "the table has more columns that may hold passwords ({}): mailauth does not change them; a plaintext"
+    " there stays readable, and a program that reads it goes on taking it"
+)
+_OF_PASSWORDS = re.compile(r"pass|pwd|clear|plain|secret|crypt|kennw|senha|clave|haslo", re.IGNORECASE)
 _NAMED = 5
 
 
@@ -76,6 +82,11 @@ def asked(rows: Rows, statement: str, values: Sequence[Any]) -> list[str]:
     except (BatchRefused, CannotObserve, Refused):
         return []
     return [one[0].decode("utf-8", "replace") if isinstance(one[0], bytes) else str(one[0]) for one in found]
+
+
+def beside(names: Sequence[str], column: str) -> Iterator[Obstacle]:
+    """``names``: of the columns of text; ``column``: the one that is changed."""
+    return said(BESIDE, [one for one in names if one.lower() != column.lower() and _OF_PASSWORDS.search(one)])
 
 
 def each(

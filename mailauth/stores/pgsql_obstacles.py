@@ -42,6 +42,14 @@ def of_table(rows: Rows, names: Names) -> Iterator[Obstacle]:
     yield from _of_column(rows, names)
     yield from _of_encoding(rows, names)
     yield from _of_others(rows, (names.table, names.column.strip('"')))
+    beside = obstacles.asked(
+        rows,
+        f"SELECT a.attname FROM pg_attribute a, {BASE} JOIN pg_type t ON t.oid = b.kind"  # noqa: S608 - ours
+        " WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped"
+        " AND (t.typcategory = 'S' OR t.typname = 'bytea') ORDER BY a.attnum",
+        (names.table,),
+    )
+    yield from obstacles.beside(beside, names.column.strip('"'))
     yield from _of_updates(rows, (names.table,))
     if obstacles.asked(rows, "SELECT 1 WHERE row_security_active(%s::regclass)", (names.table,)):
         yield Obstacle(

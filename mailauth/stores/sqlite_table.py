@@ -179,5 +179,12 @@ def _obstacles(rows: Rows, names: Names, path: Path) -> Iterator[Obstacle]:
         "SELECT name FROM sqlite_master WHERE type = 'view' AND sql LIKE '%' || ? || '%'",
         (table,),
     )
+    beside = obstacles.asked(
+        rows,
+        "SELECT name FROM pragma_table_info(?) WHERE type = '' OR type LIKE '%char%' OR type LIKE '%text%'"
+        " OR type LIKE '%clob%' OR type LIKE '%blob%' ORDER BY cid",
+        (table,),
+    )
+    yield from obstacles.beside(beside, column)
     if not (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)):
         yield Obstacle(f"{path} or its folder cannot be written", stops=True)
