@@ -104,7 +104,7 @@ def test_lines_by_which_nobody_logs_in_are_left(tmp_path: Path, keeps: bool) -> 
         done = json.loads(one.at(*words, status=1))
         assert (done["report"]["written"], done["report"]["failed"]) == (len(able), 4 - len(able))
         assert all(why.startswith("nobody logs in by it") for why in done["report"]["reasons"])
-        with closing(sqlite3.connect(lab.store.place.path)) as link:
+        with closing(sqlite3.connect(lab.filled("@FILE@"))) as link:
             assert {name for (name,) in link.execute("SELECT name FROM mailbox")} == able
 
 
