@@ -72,7 +72,7 @@ def test_a_problem_without_evidence_does_not_exist() -> None:
 
 
 def test_evidence_says_where_and_what() -> None:
-    assert LookedUp("the passdbs", ()).seen == ""
+    assert LookedUp("the passdbs", ()).seen == "none was asked"
     assert CHECK.seen == "mismatch"
 
 
