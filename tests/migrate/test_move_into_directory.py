@@ -16,6 +16,7 @@ from mailauth.stores.swaps import Row, Swap
 from tests.migrate.conftest import secret
 from tests.migrate.test_directory import WRITER, Commands, again, bare, commands, entry, held, slapd, table
 from tests.migrate.test_move import kinds
+from tests.stores.apart import apart
 
 MakeLab = Callable[..., Lab]
 COUNT = 9
@@ -134,6 +135,7 @@ def test_the_plan_says_whom_the_server_refuses_and_writes_nothing(
 
 @pytest.mark.dovecot("< 2.4")
 @pytest.mark.parametrize("asserts", [True, False])
+@apart
 def test_nobody_gets_a_string_beside_one_that_is_not_seen(
     lab: MakeLab, tmp_path: Path, dovecot_version: str, *, asserts: bool
 ) -> None:

@@ -13,6 +13,7 @@ from mailauth.migrate import where
 from mailauth.migrate.where import Bind
 from mailauth.stores.swaps import Table
 from tests.migrate.test_directory import Commands, again, commands, entry, held, keys, slapd, swaps
+from tests.stores.apart import apart
 
 MakeLab = Callable[..., Lab]
 POLICY = f"cn=policy,{SUFFIX}"
@@ -36,6 +37,7 @@ def obstacles(one: Commands) -> list[tuple[str, bool]]:
     return [(found.says, found.stops) for found in table(one).obstacles()]
 
 
+@apart
 def test_who_is_locked_or_must_change_the_password_is_left(
     lab: MakeLab, tmp_path: Path, dovecot_version: str
 ) -> None:
