@@ -59,8 +59,8 @@ def ask(
                 told.write(answers.of(work, pid))
         finally:
             os._exit(0)
-    os.close(writer)
-    try:
+    try:  # from here on: an interruption of what follows ends the child, too
+        os.close(writer)
         data = _heard(reader, seconds)
         if len(data) > answers.MOST:
             os.kill(child, signal.SIGKILL)

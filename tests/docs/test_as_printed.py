@@ -46,6 +46,7 @@ _INLINE = re.compile(r"`((?:sudo )?mailauth [^`]+)`")
 _SAID = re.compile(r"(?<!<)\s+#\s.*|\s{3,}\S.*|\s{2,}(?=[a-z ]+, ).*")
 
 _LAST = "$(mailauth migrate status | grep -o '[0-9]\\{8\\}-[0-9]\\{6\\}' | tail -n 1)"
+_LAST_OF_THE_PASSDB = _LAST.replace("status |", "status | grep -v mail.sqlite |")
 STAND_INS = {
     r"\bUSER\b": "alice",
     r"^(?=(?:sudo )?mailauth report)": "rm -f mailauth-report.html; ",  # it overwrites nothing
@@ -56,6 +57,7 @@ STAND_INS = {
     r"/var/lib/\.\.\./": "/var/lib/node_exporter/",
     r"/var/log/dovecot\.log": "$(doveconf -h log_path)",
     r"'\{ARGON2ID\}\.\.\.'|'\{ARGON2ID\}\$argon2id\$v=16.*\.\.\.'": "'" + argon2id(memory=MiB) + "'",
+    r"(?<=migrate undo )ID(?! --)": _LAST_OF_THE_PASSDB,
     r"\b2026\d{4}-\d{6}\b(?!-)|\bID\b": _LAST,
     r"--pid PID": "--pid $(cat $(doveconf -h base_dir)/master.pid)",
     r"/root/admin": "admin",
