@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mailauth.dovecot import conf, conffiles, v23, v24
+from mailauth.dovecot import conf, conffiles, groups, v23, v24
 from mailauth.dovecot.authconfig import SERVICES, AuthConfig, Passdb, Service, ServiceName
 from mailauth.dovecot.doveadm import Installation, Ran, no_file
 from mailauth.dovecot.refusal import Refusal, read_refusal
@@ -54,16 +54,15 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
     file = dovecot.config or first.partition("): ")[2].strip() or _DEFAULT_FILE
     if said := refused_by_master(dovecot, version):
         return read_refusal(version, file, said)
-    whole = tree = conf.parse_printed(ran.out)
+    files = _files(file, dovecot)
+    whole = tree = _printed(ran, files, dovecot)
     if not service:
         tree = _with_all_passdbs(tree)
     elif any(map(_decides, tree.all("protocol"))):
-        tree = _for_service(
-            tree, dovecot.run("doveconf", "-a", "-P", "-f", f"protocol={service}").out, version
-        )
+        ran = dovecot.run("doveconf", "-a", "-P", "-f", f"protocol={service}")
+        tree = _for_service(tree, _printed(ran, files, dovecot), version)
     dialect24 = version.dialect == "2.4"
     default_limit = parse_limit(tree.get("default_vsz_limit", "256M"))
-    files = _files(file, dovecot)
     places = _places(files)
     blocks = _passdbs_in(files, service)
     sources = v24.Sources(tree, files, dovecot, conffiles.Lines(dovecot.path))
@@ -91,7 +90,7 @@ def read_or_refusal(dovecot: Installation, service: str = "") -> AuthConfig | Re
         whole=whole,
         userdbs=v24.read_userdbs(sources) if dialect24 else v23.read_userdbs(tree, dovecot),
         protocols=tuple(name for name in conf.words(tree, "protocols") if name != "none"),
-        mechanisms=tuple(name.upper() for name in conf.words(tree, "auth_mechanisms", ("plain",))),
+        mechanisms=tuple(name.upper() for name in conf.words(whole, "auth_mechanisms", ("plain",))),
         config_version=v24.config_version(tree, version) if dialect24 else None,
     )
 
@@ -129,13 +128,21 @@ def _with_all_passdbs(tree: conf.Block) -> conf.Block:
     return replace(tree, blocks=(*tree.blocks, *own))
 
 
-def _for_service(tree: conf.Block, printed: str, version: Version) -> conf.Block:
+def _printed(ran: Ran, files: conf.Block, dovecot: Installation) -> conf.Block:
+    """What doveconf printed, with what 2.4's groups come to."""
+    return groups.resolved(
+        conf.parse_printed(ran.out),
+        frozenset(one.name for one in files.settings),
+        lambda: conf.parse_printed(dovecot.run("doveconf", "-d", "-P").out),
+    )
+
+
+def _for_service(tree: conf.Block, found: conf.Block, version: Version) -> conf.Block:
     """What auth reads for one service: the protocol's own passdbs and userdbs before the others.
 
     2.3 prints them so; 2.4 asks in that order, too, prints them last, and prints no block of a protocol
     (measured on 2.4.1).
     """
-    found = conf.parse_printed(printed)
     if version.dialect == "2.3":
         return found
     shared = {(block.kind, block.name) for block in tree.blocks if block.kind in ("passdb", "userdb")}

@@ -179,7 +179,7 @@ def _printed_statement(line: str, depth: int, number: int) -> Statement | None:
         return Statement("setting", unquoted(found[2]), found[3] or "", number, number)
     if _PRINTED_HEAD.fullmatch(line):
         name, rest = _word(line.strip(" "))
-        # 2.3's local_name may have several, in quotes that are not printed
-        told = rest[:-1].strip(" ") if name == "local_name" else _block_name(rest)
+        # 2.3's local_name may have several, in quotes that are not printed; 2.4's group has two
+        told = rest[:-1].strip(" ") if name in ("local_name", "group") else _block_name(rest)
         return Statement("begin", name, told, number, number)
     return None

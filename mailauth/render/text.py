@@ -125,6 +125,8 @@ def _untried(diagnosis: Diagnosis, width: int) -> str:
     likely = any(one.problem.certainty is Certainty.LIKELY for one in diagnosis.findings)
     if not likely or not diagnosis.user or any(isinstance(fact, Logins) for fact in diagnosis.evidence):
         return ""
+    if "--login" in diagnosis.again:  # it was asked for, and none could be made
+        return ""
     option = diagnosis.user.startswith("-")
     words = [
         "mailauth",

@@ -16,11 +16,11 @@ What to do
     hides the password on the way.  Or store the mechanism's own scheme for those who need it.
 """
 
-from mailauth.evidence import Configured, Mechanisms
+from mailauth.evidence import Configured, Logins, Mechanisms
 from mailauth.finding import Bears, Certainty, Problem, Remedy, Severity, rule
 from mailauth.hashes.serving import TAKES
 from mailauth.remedies import RELOAD, Setting, both, remedy
-from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD, served
+from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD, served, worked_by
 
 
 @rule(
@@ -29,9 +29,14 @@ from mailauth.rules.mechanism_case import WITHOUT_A_PASSWORD, served
     Severity.BLOCKS_LOGIN,
     bears=Bears.MECHANISM,
 )
-def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanisms) -> Problem | None:
+def mechanism_needs_another_scheme(
+    configured: Configured, mechanisms: Mechanisms, logins: Logins | None
+) -> Problem | None:
     offered, used, stored = mechanisms.offered, mechanisms.used, ", ".join(mechanisms.schemes)
     can_be = served(used, mechanisms.schemes)
+    worked = worked_by(logins)
+    if used in worked:
+        return None
     if used and used not in offered:
         return _problem(
             configured,
@@ -47,7 +52,7 @@ def mechanism_needs_another_scheme(configured: Configured, mechanisms: Mechanism
     if not unserved:
         return _nothing_plain(configured, mechanisms)
     kept = tuple(name for name in offered if name not in unserved) or ("PLAIN",)
-    usable = any(name in (*TAKES, "PLAIN", "LOGIN") for name in offered if name not in unserved)
+    usable = any(name in (*TAKES, "PLAIN", "LOGIN") for name in offered if name not in unserved) or worked
     names, one = ", ".join(unserved), "one" if unserved[1:] else "it"
     return _problem(
         configured,
