@@ -154,8 +154,8 @@ def test_a_cache_that_may_refuse(rig: MakeRig) -> None:
     told = said(one, "--password-stdin")
     assert "NOTE AUTH020" in told
     assert "auth's cache (auth_cache_size) still says that there is no such user" in told
-    # by its process, where another Debian's Dovecot runs beside the machine's own
-    whose = rf"(?:-c {re.escape(str(one.config))}|--pid {one.master_pid})"
+    # by its process, too, where another Debian's Dovecot runs beside the machine's own
+    whose = rf"(?:--pid {one.master_pid} )?-c {re.escape(str(one.config))}"
     assert re.search(rf"sudo mailauth diagnose {whose} --login -p {USER}\.", told)
     assert "auth cache flush or" not in told  # no fix of what may be nothing
     assert "has not the form" not in told
