@@ -39,7 +39,7 @@ class Sample:
     @property
     def says(self) -> tuple[str, ...]:
         name = "names" if self.rows == 1 else "name"
-        found = f"sample: {self.rows} of {counted(self.lines, 'line')} {name} a row"
+        found = f"sample: {self.rows:,} of {counted(self.lines, 'line')} {name} a row"
         return (found, *(one.says for one in self.proofs.sampled))
 
 

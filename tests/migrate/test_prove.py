@@ -168,7 +168,7 @@ def test_a_list_of_everybody_is_no_sample(migrated: Make, tmp_path: Path) -> Non
     one = migrated("2.3.19.1", "sqlite", stored_as("md5"), **PLAIN)
     most = sample(tmp_path, *known(*range(10_000)))
     words = ("plan", "--pid", str(one.lab.master_pid), "--prefix", "--prove", most)
-    assert f"sample: {COUNT} of 10000 lines" in one.run(*words, status=1)
+    assert f"sample: {COUNT} of 10,000 lines" in one.run(*words, status=1)
     assert "takes 10000 at most" in one.run(
         *words[:-1], sample(tmp_path, *known(*range(10_001))), status=2, told=True
     )
