@@ -19,14 +19,12 @@ _MOST = 50  # lines, of all files
 _WITH_ARGS = frozenset({"sql", "ldap"})  # of 2.3: their settings are in a file that args names
 
 
-def commented_includes(scene: Scene) -> tuple[Commented, ...]:
-    """Those whose passdb would have something to look into: a file of users, a query, a directory."""
-    locate, read = scene.dovecot.path, list[str]()
-    try:
-        conffiles.read(Path(scene.config.file), locate, read)
-    except CannotObserve:
-        return ()
-    lines = conffiles.Lines(locate)
+def commented_includes(scene: Scene, read: list[str]) -> tuple[Commented, ...]:
+    """Those whose passdb would have something to look into: a file of users, a query, a directory.
+
+    ``read``: the files of the configuration.
+    """
+    lines = conffiles.Lines(scene.dovecot.path)
     found = []
     for place, pattern in _comments(read, lines):
         full = str(Path(place.rpartition(":")[0]).parent / pattern)
@@ -39,16 +37,12 @@ def commented_includes(scene: Scene) -> tuple[Commented, ...]:
     return tuple(found)
 
 
-def of_other_protocols(scene: Scene) -> tuple[tuple[str, str, str], ...]:
-    """Those in blocks such as protocol imap { }, where the login is by another one."""
-    try:
-        tree = conffiles.read(Path(scene.config.file), scene.dovecot.path)
-    except CannotObserve:
-        return ()
+def of_other_protocols(tree: Block, service: str) -> tuple[tuple[str, str, str], ...]:
+    """Those in blocks such as protocol imap { }, where the login is by another one.  ``tree``: the files."""
     return tuple(
         (_driver(one), block.name, f"{one.file}:{one.line}")
         for block in tree.walk()
-        if block.kind == "protocol" and not _of(block.name, scene.service)
+        if block.kind == "protocol" and not _of(block.name, service)
         for one in block.all("passdb")
     )
 

@@ -49,6 +49,11 @@ def observe_startup(scene: Scene) -> Startup:
     mechanisms = config.mechanisms or _unnamed(scene)
     unknown = tuple(name for name in mechanisms if name not in known)
     unbuilt = _named(missing, "unbuilt")
+    files: list[str] = []
+    try:
+        written = conffiles.read(Path(config.file), scene.dovecot.path, files)
+    except CannotObserve:
+        written, files = Block("", "", (), ()), []
     return Startup(
         source=folder,
         mechanisms=mechanisms,
@@ -57,18 +62,14 @@ def observe_startup(scene: Scene) -> Startup:
         nameless=_nameless(config.tree, unbuilt) if config.version.dialect == "2.4" else (),
         absent=_named(missing, "absent"),
         passdbs=len(without_useless([one for one in config.passdbs if not one.master])),
-        one=_of_one_name(scene) if config.version.dialect == "2.4" else (),
-        commented=commented_includes(scene),
-        for_others=of_other_protocols(scene),
+        one=_of_one_name(written) if config.version.dialect == "2.4" else (),
+        commented=commented_includes(scene, files),
+        for_others=of_other_protocols(written, scene.service),
     )
 
 
-def _of_one_name(scene: Scene) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _of_one_name(tree: Block) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """2.4 takes a block of a name that it has had for more of that block: the later value counts."""
-    try:
-        tree = conffiles.read(Path(scene.config.file), scene.dovecot.path)
-    except CannotObserve:
-        return ()
     blocks: dict[str, list[Block]] = {}
     for block in tree.all("passdb"):
         blocks.setdefault(block.name, []).append(block)
