@@ -15,6 +15,11 @@ class LoginReply:
     code: str
     seconds: float
 
+    @property
+    def mechanism(self) -> str:
+        """The one that its way names; "" where it names none: then it is PLAIN."""
+        return self.way.partition(" by ")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Logins(Evidence):

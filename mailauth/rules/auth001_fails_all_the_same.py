@@ -77,5 +77,5 @@ def fails_all_the_same(
 
 def _by_what_cannot_be_served(failed: list[LoginReply], mechanisms: Mechanisms | None) -> bool:
     """Whether the stored string cannot serve the mechanism that each used: AUTH003 says so."""
-    names = {reply.way.partition(" by ")[2] for reply in failed}
+    names = {reply.mechanism for reply in failed}
     return mechanisms is not None and all(name and not served(name, mechanisms.schemes) for name in names)
