@@ -198,6 +198,11 @@ def is_weak(one: ClassReport) -> bool:
     return one.strength not in ("", Level.GOOD.value)
 
 
+def drawn_as(one: ClassReport) -> str:
+    """What becomes of its rows, in a picture: of sound ones, whether they are weak, too."""
+    return WEAK if one.fate == SOUND and is_weak(one) else one.fate
+
+
 def _said(one: ClassReport) -> str:
     if one.fate == SOUND:
         said = f"{one.fate}; {STRENGTHS[one.strength]}" if is_weak(one) else one.fate

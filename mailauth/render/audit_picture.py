@@ -13,7 +13,7 @@ from mailauth.render.audit import (
     WEAK,
     AuditReport,
     ClassReport,
-    is_weak,
+    drawn_as,
 )
 from mailauth.render.picture import axes_of
 
@@ -35,7 +35,7 @@ def draw(report: AuditReport, file: Path) -> None:
     bars: dict[tuple[str, str], int] = {}
     for store in report.stores:
         for one in store.classes:
-            key = (_name(one), WEAK if one.fate == SOUND and is_weak(one) else one.fate)
+            key = (_name(one), drawn_as(one))
             bars[key] = bars.get(key, 0) + one.rows
     ordered = sorted(bars.items(), key=lambda bar: -bar[1])[:_MOST][::-1]
     with axes_of(file, 9, 1.5 + 0.3 * len(ordered)) as axes:

@@ -12,9 +12,8 @@ from mailauth.render.audit import (
     SOUND,
     UNKNOWN,
     WEAK,
-    ClassReport,
     StoreReport,
-    is_weak,
+    drawn_as,
 )
 
 _MOST_BARS = 12
@@ -67,21 +66,17 @@ def stores_chart(store: StoreReport, number: int) -> Chart:
     bars = tuple(
         Bar(
             _cut(one.hash or "nothing"),
-            f"{counted(one.rows, 'row')}, {_fate(one)}",
-            (Segment(0, max(100 * one.rows / most, 0.5), _FATES[_fate(one)]),),
+            f"{counted(one.rows, 'row')}, {drawn_as(one)}",
+            (Segment(0, max(100 * one.rows / most, 0.5), _FATES[drawn_as(one)]),),
         )
         for one in shown
     )
     told = "; ".join(f"{bar.label}: {bar.text}" for bar in bars)
     if left := len(store.classes) - len(shown):
         told += f"; {left} smaller classes are in the table only"
-    fates = {_fate(one) for one in shown}
+    fates = {drawn_as(one) for one in shown}
     legend = tuple((kind, fate) for fate, kind in _FATES.items() if fate in fates)
     return Chart(f"store-{number}", f"Rows by hash, {store.passdb}", told, bars, legend)
-
-
-def _fate(one: ClassReport) -> str:
-    return WEAK if one.fate == SOUND and is_weak(one) else one.fate
 
 
 def memory_chart(passdb: PassdbFit, number: int) -> Chart:

@@ -34,8 +34,8 @@ def _passdb(one: PassdbFit, report: FitReport) -> Iterator[str]:
     else:
         yield "  no hash there takes memory worth mentioning."
     if census.unreadable:
-        never = counted(census.unreadable, "row")
-        yield f"  {never} can never match, whatever the memory: mailauth hash show -."
+        rows_lost = counted(census.unreadable, "row")
+        yield f"  {rows_lost} can never match, whatever the memory: mailauth hash show -."
     if one.problem:
         yield f"  UNDECIDED: {one.problem}"
     for service in one.services:
